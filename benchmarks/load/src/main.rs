@@ -1,0 +1,2 @@
+//! Load client of the benchmarks.
+fn main() {}

@@ -1,0 +1,1 @@
+"""Bicorn, a Python application server with two horns: WSGI and ASGI."""

@@ -1,0 +1,106 @@
+"""The native half of Bicorn: what touches bytes from strangers.
+
+Everything here is driven from Python by a host (``bicorn.hosts``); see ``docs/architecture.md``.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any, Protocol, final
+
+class _Future(Protocol):
+    """What a host's ``create_future`` returns: awaitable once, settled from outside."""
+
+    def set_result(self, result: None, /) -> object: ...
+    def done(self) -> bool: ...
+    def __await__(self) -> Any: ...
+
+@final
+class Scoreboard:
+    """An anonymous shared mapping with one slot for each worker; make it before the first fork."""
+
+    def __new__(cls, slots: int) -> Scoreboard: ...
+    def __len__(self) -> int: ...
+    def clear(self, slot: int) -> None:
+        """Empties a slot for the next worker; counters start at zero again."""
+    def read(self, slot: int) -> dict[str, int]:
+        """A slot's counters: ``pid``, ``heartbeat_ms`` (monotonic), ``connections``, ``exchanges``,
+        ``accepted``, ``requests``, ``errors``, ``bytes_in``, ``bytes_out``."""
+
+@final
+class AsgiGateway:
+    """Calls an ASGI 3 application, one task of the host for each request.
+
+    ``spawn(coroutine)`` starts a task and returns it; ``create_future()`` returns something that a
+    coroutine of that host can await and that ``set_result(None)`` wakes; ``call_soon(callback)`` runs
+    a callback once the tasks that are ready now have run. ``state`` is the lifespan state to copy into
+    each scope, or None where the app has no lifespan. ``report(error, request_line, request_id)`` is
+    told of an exception that left the application.
+    """
+
+    def __new__(
+        cls,
+        app: Callable[..., Awaitable[None]],
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        create_future: Callable[[], _Future],
+        call_soon: Callable[[Callable[[], None]], object],
+        state: MutableMapping[str, Any] | None,
+        report: Callable[[BaseException, str, str], None],
+    ) -> AsgiGateway: ...
+
+@final
+class WsgiGateway:
+    """Calls a WSGI application (PEP 3333) inline in the thread that polls.
+
+    ``multiprocess`` is the value of ``wsgi.multiprocess``; ``report`` as for `AsgiGateway`.
+    """
+
+    def __new__(
+        cls,
+        app: Callable[..., Any],
+        *,
+        multiprocess: bool,
+        report: Callable[[BaseException, str, str], None],
+    ) -> WsgiGateway: ...
+
+@final
+class Engine:
+    """All sockets of one worker, behind one pollable descriptor. Make it after the fork.
+
+    ``config`` is a `bicorn.config.Config`; the attributes that the engine needs are read from it once.
+    ``slot`` is the scoreboard slot that this worker writes.
+    """
+
+    def __new__(
+        cls,
+        config: object,
+        gateway: AsgiGateway | WsgiGateway,
+        scoreboard: Scoreboard | None = None,
+        slot: int = 0,
+    ) -> Engine: ...
+    def fileno(self) -> int:
+        """The descriptor to wait for: readable when `poll` has work. Valid until `close`."""
+    def wakeup_fd(self) -> int:
+        """A non-blocking descriptor: a byte written to it makes `fileno` readable.
+        Fit for `signal.set_wakeup_fd` and for other threads."""
+    def poll(self) -> None:
+        """Handles everything that is ready now, and never blocks. Raises nothing of the app's."""
+    def run(self) -> None:
+        """Waits and polls until `stop`; the GIL is released while it waits, and Python's
+        signal handlers run in between. What a signal handler raises leaves `run`."""
+    def stop(self) -> None:
+        """Makes `run` return after the current turn. May be called from a signal handler or a thread."""
+    def add_listener(self, fd: int) -> None:
+        """Accepts connections from a listening stream socket. The descriptor is duplicated."""
+    def drain(self, done: Callable[[], object]) -> None:
+        """Stops accepting, closes idle connections, ends the others after the answer that is under
+        way, and calls ``done()`` once when none is left."""
+    def close(self) -> None:
+        """Ends every connection at once, writes the logs out and frees the descriptors. Idempotent."""
+    def reopen_log(self) -> None:
+        """Opens the access log's file again by its name, for log rotation."""
+    @property
+    def connections(self) -> int:
+        """Connections that are open now."""
+    @property
+    def exchanges(self) -> int:
+        """Requests that are being answered now."""
