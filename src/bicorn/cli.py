@@ -1,0 +1,89 @@
+"""The command line: ``bicorn APP`` and its few other verbs.
+
+Reads the configuration, says what is wrong with it, and hands over to the supervisor; prints, and turns an
+operator's error into its exit status. Knows neither the single options nor how anything is served.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from bicorn.errors import ConfigError, OperatorError, explain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bicorn.config import Config
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serves until told to stop. Returns the exit status; docs/errors.md lists them."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        for flag, action in _ACTIONS.items():
+            if flag in _before_separator(words):
+                sys.stdout.write(action([word for word in words if word != flag]))
+                return 0
+        config = _load(words)
+        # Only now: a mistake in the configuration, and --help, must not wait for the rest to be imported.
+        from bicorn.supervisor import run
+
+        return run(config)
+    except OperatorError as error:
+        sys.stdout.flush()
+        sys.stderr.write(explain(error))
+        return error.exit_status
+
+
+def _load(words: list[str]) -> Config:
+    from bicorn.config import load
+
+    try:
+        return load(words, os.environ)
+    except UnicodeError as error:
+        # Arguments that are not valid in the locale's encoding cannot name anything that Python imports.
+        raise ConfigError(f"an argument is not valid text: {error}") from None
+
+
+def _help(_words: list[str]) -> str:
+    from bicorn.config.help import help_text
+
+    return help_text(_columns())
+
+
+def _version(_words: list[str]) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version("bicorn")
+    except PackageNotFoundError:
+        number = "(not installed)"
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"bicorn {number} ({sys.implementation.name} {python}, {sys.platform})\n"
+
+
+def _check_config(words: list[str]) -> str:
+    from bicorn.config.help import resolved_text
+
+    return resolved_text(_load(words))
+
+
+def _columns() -> int:
+    try:
+        return min(os.get_terminal_size(sys.stdout.fileno()).columns, 120)
+    except (OSError, ValueError):
+        return 100
+
+
+def _before_separator(words: list[str]) -> list[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+_ACTIONS: dict[str, Callable[[list[str]], str]] = {
+    "--help": _help,
+    "-h": _help,
+    "--version": _version,
+    "--check-config": _check_config,
+}
