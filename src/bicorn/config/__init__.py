@@ -9,10 +9,10 @@
     help.py        the text of ``bicorn --help`` and ``--check-config``
     reference.py   docs/configuration.md
 
-Loading is inert: it binds nothing, imports no application, logs nothing and exits nowhere; all that it can do
-is raise `bicorn.errors.ConfigError`. Nothing here knows the supervisor, the worker or HTTP. The parent process
-imports this before anything else, so what is slow to import (typing, argparse, difflib) stays out of the way
-until an error or a type checker needs it.
+Loading is inert: it binds nothing, imports no application, logs nothing and exits nowhere; all that it
+can do is raise `bicorn.errors.ConfigError`. Nothing here knows the supervisor, the worker or HTTP. The
+parent process imports this before anything else, so what is slow to import (typing, argparse, difflib)
+stays out of the way until an error or a type checker needs it.
 """
 
 from bicorn.config.options import Config

@@ -20,7 +20,9 @@ class Address:
 
     __slots__ = ("fd", "host", "kind", "path", "port")
 
-    def __init__(self, kind: str, *, host: str = "", port: int = 0, path: str = "", fd: int = -1) -> None:
+    def __init__(
+        self, kind: str, *, host: str = "", port: int = 0, path: str = "", fd: int = -1
+    ) -> None:
         self.kind = kind
         self.host = host
         self.port = port
@@ -44,7 +46,9 @@ def parse_address(text: str) -> Address:
     if text.startswith("fd://"):
         return Address("fd", fd=_number(text.removeprefix("fd://"), "descriptor", 2**31 - 1))
     if "/" in text:
-        raise ValueError(f"is not an address: use unix:{text} for a Unix socket" if "://" not in text else _FORMS)
+        raise ValueError(
+            f"is not an address: use unix:{text} for a Unix socket" if "://" not in text else _FORMS
+        )
     if text.isdigit():
         return Address("tcp", host=DEFAULT_HOST, port=_port(text))
     if text.startswith("["):
@@ -101,5 +105,7 @@ def _unix_path(path: str) -> str:
         raise ValueError("names no path: use unix:/run/app.sock")
     path = os.path.abspath(path)
     if len(os.fsencode(path)) > _UNIX_PATH_BYTES:
-        raise ValueError(f"is longer than the {_UNIX_PATH_BYTES} bytes that a Unix socket's path may have")
+        raise ValueError(
+            f"is longer than the {_UNIX_PATH_BYTES} bytes that a Unix socket's path may have"
+        )
     return path

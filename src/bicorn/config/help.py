@@ -54,11 +54,17 @@ def help_text(columns: int) -> str:
 def resolved_text(config: Config) -> str:
     """One line for each option: name, value, origin."""
     rows = [
-        (option.name, option.shown(getattr(config, option.name)) or '""', config.origin(option.name))
+        (
+            option.name,
+            option.shown(getattr(config, option.name)) or '""',
+            config.origin(option.name),
+        )
         for option in OPTIONS
     ]
     name_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return "".join(f"{name:<{name_width}}  {value:<{value_width}}  {origin}\n" for name, value, origin in rows)
+    return "".join(
+        f"{name:<{name_width}}  {value:<{value_width}}  {origin}\n" for name, value, origin in rows
+    )
 
 
 def _spelling(option: Option[Any]) -> str:

@@ -8,9 +8,25 @@ durations are seconds. Aliases are flags of Gunicorn and Uvicorn, where they mea
 
 from __future__ import annotations
 
-from bicorn.config.addresses import ADDRESS_FORMS, DEFAULT_HOST, DEFAULT_PORT, compose_addresses, parse_address
+from bicorn.config.addresses import (
+    ADDRESS_FORMS,
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    compose_addresses,
+    parse_address,
+)
 from bicorn.config.option import Option, Positional
-from bicorn.config.values import Choice, Duration, Integer, Path, RootPath, Several, Size, Switch, Text
+from bicorn.config.values import (
+    Choice,
+    Duration,
+    Integer,
+    Path,
+    RootPath,
+    Several,
+    Size,
+    Switch,
+    Text,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -231,7 +247,9 @@ class Config:
         if unknown:
             raise TypeError(f"no such option: {', '.join(sorted(unknown))}")
         merged = {option.name: values.get(option.name, option.default) for option in OPTIONS}
-        sources = {name: "argument" if name in values else "default" for name in merged} | dict(origins or {})
+        sources = {name: "argument" if name in values else "default" for name in merged} | dict(
+            origins or {}
+        )
         object.__setattr__(self, "_values", merged)
         object.__setattr__(self, "_origins", sources)
 
@@ -256,7 +274,9 @@ class Config:
         return f"Config({', '.join(f'{name}={self._values[name]!r}' for name in changed)})"
 
 
-OPTIONS: tuple[Option[Any], ...] = tuple(item for item in vars(Config).values() if isinstance(item, Option))
+OPTIONS: tuple[Option[Any], ...] = tuple(
+    item for item in vars(Config).values() if isinstance(item, Option)
+)
 BY_NAME = {option.name: option for option in OPTIONS}
 
 

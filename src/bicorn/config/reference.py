@@ -29,17 +29,20 @@ _INTRODUCTION = """\
 
 Made by `python -m bicorn.config.reference` from the table in `src/bicorn/config/options.py`; change it there.
 
-An option is given as a flag or as an environment variable. A flag wins over its variable, and a variable over the
-default; an empty variable counts as not set. `bicorn --check-config APP` shows what each option resolves to and
-where that came from. An unknown flag, an unknown `BICORN_` variable and a value out of range are errors, with exit
-status 2 ([errors](errors.md)). Variables that Kubernetes makes for a Service named `bicorn`
-(`BICORN_SERVICE_HOST`, `BICORN_PORT`, `BICORN_PORT_...`) are passed over.
+An option is given as a flag or as an environment variable. A flag wins over its variable, and a variable
+over the default; an empty variable counts as not set. `bicorn --check-config APP` shows what each option
+resolves to and where that came from. An unknown flag, an unknown `BICORN_` variable and a value out of range
+are errors, with exit status 2 ([errors](errors.md)). Variables that Kubernetes makes for a Service named
+`bicorn` (`BICORN_SERVICE_HOST`, `BICORN_PORT`, `BICORN_PORT_...`) are passed over.
 
 - **Durations** are seconds, or a number with a unit: `500ms`, `30s`, `2m`, `1h`, `1d`.
-- **Sizes** are bytes, or a number with a unit: `16k`, `16KiB`, `1GiB` (powers of 1024), `16kB`, `1GB` (powers of 1000).
-- **Addresses** are `HOST:PORT`, `[::1]:PORT`, `:PORT` (all addresses of the machine), `PORT` (the loopback address),
-  `unix:PATH`, or `fd://N` for a socket that is already open. Port 0 lets the kernel choose.
-- **Switches** are bare flags with a `--no-` form; as variables they are `on`, `off`, `true`, `false`, `1` or `0`.
+- **Sizes** are bytes, or a number with a unit: `16k`, `16KiB`, `1GiB` (powers of 1024), `16kB`, `1GB`
+  (powers of 1000).
+- **Addresses** are `HOST:PORT`, `[::1]:PORT`, `:PORT` (all IPv4 addresses of the machine), `PORT` (the
+  loopback address), `unix:PATH`, or `fd://N` for a socket that is already open. Port 0 lets the kernel
+  choose.
+- **Switches** are bare flags with a `--no-` form; as variables they are `on`, `off`, `true`, `false`, `1`
+  or `0`.
 - **Lists** repeat the flag; in a variable they are separated by commas.
 """
 
@@ -57,7 +60,10 @@ def main(argv: Sequence[str]) -> int:
 
     current = page.read_text(encoding="utf-8") if page.exists() else ""
     difference = difflib.unified_diff(
-        current.splitlines(keepends=True), text.splitlines(keepends=True), str(page), "the table of options"
+        current.splitlines(keepends=True),
+        text.splitlines(keepends=True),
+        str(page),
+        "the table of options",
     )
     sys.stdout.writelines(difference)
     if current != text:

@@ -1,8 +1,8 @@
 """`load`: the command line and the environment become a `Config`.
 
-A flag wins over the environment, and the environment over the default. Whatever is misspelt, missing or out of
-range is a `ConfigError` of one line that names the source and the remedy. The table of options decides what
-there is; this module knows none of them but the application, which is given without a flag.
+A flag wins over the environment, and the environment over the default. Whatever is misspelt, missing or out
+of range is a `ConfigError` of one line that names the source and the remedy. The table of options decides
+what there is; this module knows none of them but the application, which is given without a flag.
 """
 
 from __future__ import annotations
@@ -30,18 +30,24 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> Config:
     read_environment(environ, values, origins)
     _CommandLine(values, origins).read(argv)
     if not values.get("app"):
-        raise ConfigError("no application given: name one, as in `bicorn module:attribute`; see `bicorn --help`")
+        raise ConfigError(
+            "no application given: use `bicorn module:attribute`, or see `bicorn --help`"
+        )
     return Config(origins, **values)
 
 
-def read_environment(environ: Mapping[str, str], values: dict[str, Any], origins: dict[str, str]) -> None:
+def read_environment(
+    environ: Mapping[str, str], values: dict[str, Any], origins: dict[str, str]
+) -> None:
     """Every ``BICORN_`` variable. An empty one counts as not set, as compose files and CI have them."""
     known = {option.env: option for option in OPTIONS}
     for variable, text in environ.items():
         if not variable.startswith(ENV_PREFIX) or _is_service_link(variable):
             continue
         if variable not in known:
-            raise ConfigError(f"unknown environment variable {variable}: {_meant_variable(variable)}")
+            raise ConfigError(
+                f"unknown environment variable {variable}: {_meant_variable(variable)}"
+            )
         if text:
             option = known[variable]
             values[option.name] = _parse(option, text, f"{variable}={text}")
@@ -63,7 +69,7 @@ def _is_service_link(variable: str) -> bool:
 
 
 class _CommandLine:
-    """One pass over the arguments. ``--flag value``, ``--flag=value``, ``-f value``, ``-fvalue``, and ``--``."""
+    """One pass over the arguments: ``--flag value``, ``--flag=value``, ``-f value``, ``-fvalue``, ``--``."""
 
     def __init__(self, values: dict[str, Any], origins: dict[str, str]) -> None:
         self._values = values
@@ -88,11 +94,15 @@ class _CommandLine:
 
     def _take_positional(self, word: str) -> None:
         if "app" in self._seen:
-            raise ConfigError(f"unexpected argument {word!r}: {self._values['app']!r} is already the application")
+            raise ConfigError(
+                f"unexpected argument {word!r}: {self._values['app']!r} is already the application"
+            )
         self._set(BY_NAME["app"], BY_NAME["app"].kind.parse(word), "argument")
 
     def _take_flag(self, word: str, rest: list[str]) -> None:
-        flag, equals, text = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
+        flag, equals, text = (
+            word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
+        )
         flag = flag.replace("_", "-")
         if flag not in self._flags:
             hint = did_you_mean(flag, self._flags, "`bicorn --help` lists what there is")
@@ -104,7 +114,9 @@ class _CommandLine:
             self._set(option, on, f"flag {flag}")
             return
         if not equals:
-            if not rest or (rest[-1].startswith("--") and rest[-1].partition("=")[0] in self._flags):
+            if not rest or (
+                rest[-1].startswith("--") and rest[-1].partition("=")[0] in self._flags
+            ):
                 raise ConfigError(f"{flag} needs a value: {option.kind.allowed}")
             text = rest.pop()
         if isinstance(option.kind, Several):
@@ -124,13 +136,17 @@ class _CommandLine:
         for name, given in self._parts.items():
             option, names = BY_NAME[name], " and ".join(given)
             if name in self._seen:
-                raise ConfigError(f"{names} and {self._seen[name]} exclude each other: use {option.flag} alone")
+                raise ConfigError(
+                    f"{names} and {self._seen[name]} exclude each other: use {option.flag} alone"
+                )
             kind = option.kind
             assert isinstance(kind, Several)
             try:
                 self._set(option, kind.compose(given), f"flag {names}")
             except ValueError as error:
-                raise ConfigError(f"{' '.join(f'{flag} {text}' for flag, text in given.items())} {error}") from None
+                raise ConfigError(
+                    f"{' '.join(f'{flag} {text}' for flag, text in given.items())} {error}"
+                ) from None
 
     def _set(self, option: Option[Any], value: object, origin: str) -> None:
         self._values[option.name] = value
@@ -144,7 +160,11 @@ def flags() -> dict[str, tuple[Option[Any], bool]]:
     for option in OPTIONS:
         if isinstance(option, Positional):
             continue
-        for flag in (option.flag, *option.aliases, *(option.kind.parts if isinstance(option.kind, Several) else ())):
+        for flag in (
+            option.flag,
+            *option.aliases,
+            *(option.kind.parts if isinstance(option.kind, Several) else ()),
+        ):
             table[flag] = (option, True)
         if isinstance(option.kind, Switch):
             table[_negated(option)] = (option, False)

@@ -12,7 +12,9 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     import difflib  # only an error needs it
 
     by_key = {candidate.casefold(): candidate for candidate in known}
-    return [by_key[key] for key in difflib.get_close_matches(name.casefold(), by_key, n=2, cutoff=0.7)]
+    return [
+        by_key[key] for key in difflib.get_close_matches(name.casefold(), by_key, n=2, cutoff=0.7)
+    ]
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:

@@ -59,7 +59,10 @@ class Path(Text):
     """
 
     def __init__(self, metavar: str, *, dash: str = "", existing: bool = False) -> None:
-        super().__init__(metavar, "an existing directory" if existing else f"a path{dash and f', or - for {dash}'}")
+        super().__init__(
+            metavar,
+            "an existing directory" if existing else f"a path{dash and f', or - for {dash}'}",
+        )
         self._dash = bool(dash)
         self._existing = existing
 
@@ -183,7 +186,9 @@ class Duration:
         number, unit = _split_unit(text)
         factor = _SECONDS.get(unit or "s")
         if number is None or factor is None:
-            raise ValueError("is not a duration: use seconds or a unit, as in 30, 30s, 500ms, 2m or 1h")
+            raise ValueError(
+                "is not a duration: use seconds or a unit, as in 30, 30s, 500ms, 2m or 1h"
+            )
         seconds = number * factor
         if not self._low <= seconds <= self._high:
             raise ValueError(f"is out of range: use {self.allowed}")
@@ -220,7 +225,9 @@ class Several:
         self._compose = compose
 
     def parse(self, text: str) -> tuple[str, ...]:
-        items = tuple(str(self._parse_one(item.strip())) for item in text.split(",") if item.strip())
+        items = tuple(
+            str(self._parse_one(item.strip())) for item in text.split(",") if item.strip()
+        )
         if not items:
             raise ValueError(f"is empty: use {self.allowed}")
         return items
@@ -239,6 +246,10 @@ def _split_unit(text: str) -> tuple[float | None, str]:
     number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
     unit = text[len(number) :].strip().casefold()
     whole, dot, fraction = number.partition(".")
-    if not (whole + fraction).isdigit() or not number.isascii() or (dot and not (whole and fraction)):
+    if (
+        not (whole + fraction).isdigit()
+        or not number.isascii()
+        or (dot and not (whole and fraction))
+    ):
         return None, unit
     return float(number), unit
