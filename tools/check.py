@@ -97,6 +97,7 @@ def static_checks(venv: Path) -> Iterator[Check]:
     yield Check("import-linter", [str(tool / "lint-imports"), "--no-logo"])
     yield Check("stubtest", [str(tool / "stubtest"), "bicorn._native"])
     yield Check("budgets", [python, "tools/budgets.py"])
+    yield Check("links", [python, "tools/links.py"])
     yield Check("option reference", [python, "-m", "bicorn.config.reference", "--check"])
     yield Check("instruction counts", [python, "tools/instructions.py"], tell=True)
 
