@@ -144,7 +144,8 @@ def run(check: Check) -> Outcome:
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)
-            closing = line.strip() or closing
+            # Make's own last word says nothing that the status does not.
+            closing = closing if line.startswith("make: ") else line.strip() or closing
     telling = check.tell or process.returncode == SKIPPED
     seconds = time.monotonic() - began
     return Outcome(check.name, process.returncode, seconds, closing if telling else "")
