@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from bicorn.errors import ConfigError, OperatorError, explain
+from bicorn.errors import OperatorError, explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,11 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _load(words: list[str]) -> Config:
     from bicorn.config import load
 
-    try:
-        return load(words, os.environ)
-    except UnicodeError as error:
-        # Arguments that are not valid in the locale's encoding cannot name anything that Python imports.
-        raise ConfigError(f"an argument is not valid text: {error}") from None
+    return load(words, os.environ)
 
 
 def _help(_words: list[str]) -> str:

@@ -103,6 +103,8 @@ def _unix_path(path: str) -> str:
     path = path.removeprefix("//") if path.startswith("///") else path
     if not path:
         raise ValueError("names no path: use unix:/run/app.sock")
+    if not path.isprintable():
+        raise ValueError("contains what cannot be shown: use another path")
     path = os.path.abspath(path)
     if len(os.fsencode(path)) > _UNIX_PATH_BYTES:
         raise ValueError(

@@ -97,7 +97,7 @@ class _CommandLine:
             raise ConfigError(
                 f"unexpected argument {word!r}: {self._values['app']!r} is already the application"
             )
-        self._set(BY_NAME["app"], BY_NAME["app"].kind.parse(word), "argument")
+        self._set(BY_NAME["app"], _parse(BY_NAME["app"], word, repr(word)), "argument")
 
     def _take_flag(self, word: str, rest: list[str]) -> None:
         flag, equals, text = (

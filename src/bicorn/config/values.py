@@ -37,7 +37,7 @@ _FALSE = ("0", "false", "no", "off")
 
 
 class Text:
-    """Any text without control characters."""
+    """Any text that can be shown on one line: no control characters, and valid in UTF-8."""
 
     def __init__(self, metavar: str, allowed: str = "any text") -> None:
         self.metavar = metavar
@@ -45,7 +45,10 @@ class Text:
 
     def parse(self, text: str) -> str:
         if any(character < " " or character == "\x7f" for character in text):
-            raise ValueError("contains a control character")
+            raise ValueError("contains a control character: leave it out")
+        # What the interpreter could not decode on the command line arrives as lone surrogates.
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError("is not valid in UTF-8: use another name")
         return text
 
     def show(self, value: str) -> str:
