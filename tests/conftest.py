@@ -5,7 +5,10 @@ That warnings are errors stands in pyproject.toml. It must not import bicorn.
 """
 
 import gc
+import logging
+import logging.handlers
 import os
+import queue
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -47,22 +50,44 @@ def require_tool(request: pytest.FixtureRequest) -> Callable[[str], str]:
 
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails a test that leaves a descriptor, a child process or a thread behind.
+    """Fails a test that leaves a descriptor, a child process, a thread or an asyncio task behind.
 
     Fixtures of a wider scope are set up before this one, and what they hold is theirs to free.
     """
+    complaints: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    listener = logging.handlers.QueueHandler(complaints)
+    logging.getLogger("asyncio").addHandler(listener)
     descriptors, children, threads = open_descriptors(), child_processes(), live_threads()
     yield
+    # Frees what the test left in reference cycles; a full collection takes too long to do every time.
+    gc.collect(1)
+    left = leaked_since(descriptors, children, threads)
+    logging.getLogger("asyncio").removeHandler(listener)
+    left += pending_tasks(complaints)
+    if left:
+        told = ", ".join(f"{kind} {what}" for kind, what in left)
+        pytest.fail(f"{request.node.name} leaked {told}", pytrace=False)
+
+
+def leaked_since(
+    descriptors: dict[str, str], children: dict[str, str], threads: dict[str, str]
+) -> list[tuple[str, str]]:
     left = [
         *(open_descriptors().items() - descriptors.items()),
         *(child_processes().items() - children.items()),
         *(live_threads().items() - threads.items()),
     ]
-    if left and collected_meanwhile(left):
-        return
-    if left:
-        told = ", ".join(f"{kind} {what}" for kind, what in left)
-        pytest.fail(f"{request.node.name} leaked {told}", pytrace=False)
+    return [] if left and collected_meanwhile(left) else left
+
+
+def pending_tasks(complaints: "queue.SimpleQueue[logging.LogRecord]") -> list[tuple[str, str]]:
+    """What asyncio said of tasks that were freed before they had ended."""
+    told = []
+    while not complaints.empty():
+        message = complaints.get().getMessage()
+        if message.startswith("Task was destroyed"):
+            told.append(("task", message))
+    return told
 
 
 def collected_meanwhile(left: list[tuple[str, str]]) -> bool:

@@ -13,12 +13,20 @@ pytest_plugins = ["pytester"]
 LEAKS = {
     "descriptor": "os.pipe()",
     "child": "subprocess.Popen(['cat'], stdin=subprocess.PIPE)",
+    "task": "leave_a_task()",
     "thread": "threading.Thread(target=never.wait, daemon=True).start()",
 }
 MODULE = """
-import os, subprocess, threading, warnings
+import asyncio, os, subprocess, threading
 never = threading.Event()
 kept = []
+
+def leave_a_task():
+    loop = asyncio.new_event_loop()
+    loop.create_task(asyncio.Event().wait())
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
 
 def test_it(require_tool):
     {body}
