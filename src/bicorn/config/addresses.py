@@ -91,7 +91,7 @@ def _port(text: str) -> int:
 
 
 def _number(text: str, what: str, high: int) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > high:
+    if not (text.isascii() and text.isdigit()) or int(text[:100]) > high:
         raise ValueError(f"has no valid {what} {text!r}: use a number from 0 to {high}")
     return int(text)
 
@@ -108,6 +108,6 @@ def _unix_path(path: str) -> str:
     path = os.path.abspath(path)
     if len(os.fsencode(path)) > _UNIX_PATH_BYTES:
         raise ValueError(
-            f"is longer than the {_UNIX_PATH_BYTES} bytes that a Unix socket's path may have"
+            f"is longer than the {_UNIX_PATH_BYTES} bytes that a Unix socket's path may have: use a shorter one"
         )
     return path

@@ -183,10 +183,11 @@ class Config:
         Size(256, 16 * _MIB),
         64 * _KIB,
         group=LIMITS,
-        help="largest header section; larger ones get 431",
+        help="largest request line and header section together; larger ones get 431",
     )
     limit_header_fields = Option(
-        Integer(1, 10000),
+        # The parser's table of fields is this long.
+        Integer(1, 1024),
         100,
         group=LIMITS,
         help="most header fields in a request; more get 431",
@@ -206,10 +207,10 @@ class Config:
         help="for a request's header section to arrive; then 408",
     )
     keep_alive_timeout = Option(
-        Duration(0.001, _DAY),
+        Duration(0, _DAY),
         15.0,
         group=TIMEOUTS,
-        help="between two requests on one connection",
+        help="between two requests on one connection; 0 closes after each answer",
         aliases=("--keep-alive", "--timeout-keep-alive"),
     )
     body_rate = Option(

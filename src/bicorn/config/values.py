@@ -32,6 +32,8 @@ _BYTES = {
     "tib": 1 << 40,
 }
 
+_DIGITS = 100
+
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 
@@ -152,7 +154,8 @@ class Integer:
         # int() would also take "1_000", " 4" and digits of other scripts.
         if not (text.isascii() and text.removeprefix("-").isdigit()):
             raise ValueError(f"is not a whole number: use {self.allowed}")
-        return int(text)
+        # Python refuses to read thousands of digits; so many are out of range anyway.
+        return int(text[:_DIGITS])
 
 
 class Size(Integer):
@@ -172,7 +175,7 @@ class Size(Integer):
         factor = _BYTES.get(unit or "b")
         if number is None or factor is None:
             raise ValueError("is not a size: use bytes or a unit, as in 16384, 16k, 16KiB or 1GiB")
-        return round(number * factor)
+        return round(min(number * factor, self._high + 1.0))
 
 
 class Duration:
@@ -199,11 +202,11 @@ class Duration:
 
     def show(self, value: float) -> str:
         if value and value < 1:
-            return f"{value * 1000:g}ms"
+            return f"{value * 1000:.12g}ms"
         for unit in ("d", "h", "m"):
             if value and value % _SECONDS[unit] == 0 and value > _SECONDS[unit]:
-                return f"{value / _SECONDS[unit]:g}{unit}"
-        return f"{value:g}s"
+                return f"{value / _SECONDS[unit]:.12g}{unit}"
+        return f"{value:.12g}s"
 
 
 class Several:

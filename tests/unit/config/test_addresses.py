@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bicorn.config.addresses import compose_addresses, parse_address
 
@@ -82,3 +84,20 @@ def test_the_longest_unix_path() -> None:
 )
 def test_parts_of_an_address_are_composed(given: dict[str, str], address: str) -> None:
     assert compose_addresses(given) == [address]
+
+
+@given(st.text() | st.from_regex(r"(\[|unix:|fd://)?[a-z0-9:.]*\]?(:[0-9]*)?"))
+@example("localhost:" + "9" * 5000)
+def test_any_text_is_an_address_or_a_reason(text: str) -> None:
+    canonical, reason = canonical_or_reason(text)
+    if reason:
+        assert ": use " in reason or ": put " in reason
+    else:
+        assert canonical_or_reason(canonical) == (canonical, "")
+
+
+def canonical_or_reason(text: str) -> tuple[str, str]:
+    try:
+        return str(parse_address(text)), ""
+    except ValueError as error:
+        return "", str(error)

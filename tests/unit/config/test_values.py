@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bicorn.config.values import (
     Choice,
@@ -185,3 +187,44 @@ def test_several_values_are_separated_by_commas() -> None:
     assert kind.compose({}) == ()
     with pytest.raises(ValueError, match="is empty: use words"):
         kind.parse(" , ")
+
+
+@given(st.integers(0, 1 << 50))
+def test_every_size_is_shown_the_way_it_is_read(size: int) -> None:
+    kind = Size(0, 1 << 50)
+    assert kind.parse(kind.show(size)) == size
+
+
+@given(st.floats(0.001, 86400))
+def test_every_duration_is_shown_the_way_it_is_read(seconds: float) -> None:
+    kind = Duration(0, 86400 * 2)
+    assert kind.parse(kind.show(seconds)) == pytest.approx(seconds, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Integer(1, 512),
+        Size(0, 1 << 50),
+        Duration(0, 60),
+        Switch(),
+        Choice("a", "b"),
+        Text("X"),
+        RootPath(),
+    ],
+    ids=lambda kind: type(kind).__name__,
+)
+@given(text=st.text() | st.from_regex(r"-?[0-9.]+ ?[a-zA-Z]*"))
+@example(text="9" * 5000)
+@example(text="-" + "9" * 5000 + "d")
+def test_any_text_is_a_value_or_a_reason(kind: Any, text: str) -> None:
+    reason = reason_against(kind, text)
+    assert not reason or any(word in reason for word in (": use ", ": leave ", ": did you mean "))
+
+
+def reason_against(kind: Any, text: str) -> str:
+    try:
+        kind.parse(text)
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -231,8 +231,6 @@ FRAMEWORKS: list[tuple[str, str, str, Callable[[], object]]] = [
     ("cherrypy", "CherryPy", "wsgi", lambda: importlib.import_module("cherrypy").tree),
     ("django", "Django", "asgi", lambda: django("asgi")),
     ("django", "Django", "wsgi", lambda: django("wsgi")),
-    ("falcon", "Falcon", "asgi", lambda: made("falcon.asgi", "App")),
-    ("falcon", "Falcon", "wsgi", lambda: made("falcon", "App")),
     ("fastapi", "FastAPI", "asgi", lambda: made("fastapi", "FastAPI")),
     ("flask", "Flask", "wsgi", lambda: made("flask", "Flask", "shop")),
     # Its logging would start a thread, which it never ends.

@@ -12,6 +12,8 @@ from bicorn.gateway.loading import AppInfo, LoadedApp, load_app
 
 Write = Callable[..., Path]
 
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+
 SHOP = """
     def app(environ, start_response):
         return ["app"]
@@ -231,6 +233,22 @@ def test_a_factory_that_returns_no_application(write: Write) -> None:
 def test_a_factory_that_was_not_called(write: Write) -> None:
     write("shop.py", "def create(): ...")
     assert "use 'shop:create()' or --factory" in str(error_of("shop:create"))
+
+
+@pytest.mark.parametrize(
+    ("file", "framework", "interface"),
+    [
+        ("hello_asgi.py", "", "asgi"),
+        ("hello_wsgi.py", "", "wsgi"),
+        ("flask_app.py", "Flask", "wsgi"),
+        ("fastapi_app.py", "FastAPI", "asgi"),
+    ],
+)
+def test_the_examples_need_no_flag(write: Write, file: str, framework: str, interface: str) -> None:
+    if framework:
+        pytest.importorskip(framework.lower())
+    info = load(str(EXAMPLES / file)).info
+    assert (info.name, info.framework, info.interface) == ("app", framework, interface)
 
 
 def test_app_info_goes_through_a_pipe() -> None:
