@@ -1,1 +1,38 @@
-//! Engine.
+//! The engine of Bicorn: all sockets of one worker behind one pollable descriptor.
+//!
+//! Owns readiness, accepting, connections, deadlines, write queues and the access log. It must not
+//! know of Python: it hands out [`Event`]s and takes answers, and whoever drives it calls the
+//! application between the two, with the engine unlocked. What bytes mean is decided in
+//! `bicorn_proto`.
+//!
+//! ```text
+//! begin_turn ─▶ next_event ─▶ Event::Request ─▶ (the application) ─▶ respond ─┐
+//!                   ▲         Event::Wake    ─▶ (a waiting reader)   read     │
+//!                   └──────────────────────────── end_turn ◀──────────────────┘
+//! ```
+
+mod access_log;
+mod accounts;
+mod clock;
+mod connection;
+mod content;
+mod engine;
+mod exchange;
+mod intake;
+mod listener;
+mod outbox;
+mod poller;
+mod reply;
+mod scoreboard;
+mod settings;
+mod table;
+mod wheel;
+
+pub use connection::{Local, Peer};
+pub use content::Content;
+pub use engine::{Batch, Engine, Event};
+pub use exchange::{ExchangeId, InboundRequest, Intake};
+pub use outbox::Payload;
+pub use reply::{Part, ReplyError, Sent};
+pub use scoreboard::{Counters, Scoreboard, Slot};
+pub use settings::{BodyMode, LogTarget, Settings};

@@ -277,10 +277,10 @@ impl BodyWriter {
     ///
     /// # Errors
     /// [`HeadError::BodyTooLong`] and [`HeadError::BodyTooShort`] against Content-Length.
-    pub fn admit(&mut self, length: usize, end: bool) -> Result<(), HeadError> {
+    pub fn admit(&mut self, length: u64, end: bool) -> Result<(), HeadError> {
         if let Self::Length(remaining) = self {
             *remaining = remaining
-                .checked_sub(length as u64)
+                .checked_sub(length)
                 .ok_or(HeadError::BodyTooLong)?;
             if end && *remaining > 0 {
                 return Err(HeadError::BodyTooShort);

@@ -1,0 +1,647 @@
+//! The engine: turns, accepting, deadlines and the ends of connections.
+//!
+//! Owns the connections and the order in which they are served. Reading requests is in `intake`,
+//! answering them in `reply`; both are further methods of [`Engine`].
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::net::{Shutdown, shutdown};
+
+use crate::access_log::{AccessLog, LogDraft, Outcome};
+use crate::accounts::Accounts;
+use crate::clock::{self, Clock, Millis};
+use crate::connection::{Connection, Local, Marks, Peer, Phase, Received};
+use crate::exchange::{Exchange, ExchangeId, InboundRequest};
+use crate::listener::{ACCEPTS_PER_TURN, Accepted, Listener};
+use crate::outbox::Outbox;
+pub use crate::poller::Batch;
+use crate::poller::{self, Poller, Readiness, Source};
+use crate::scoreboard::Scoreboard;
+use crate::settings::Settings;
+use crate::table::{ConnectionId, Table};
+use crate::wheel::Wheel;
+
+/// How long, and for how many bytes, a connection is read after our last answer, so that no reset
+/// overtakes it (RFC 9112 section 9.6).
+const LINGER: Millis = 2_000;
+const LINGER_BUDGET: usize = 256 * 1024;
+/// How long lines may wait for company before they go to the log.
+const LOG_DELAY: Millis = 100;
+/// How long accepting rests when descriptors run out.
+const EXHAUSTION_REST: Millis = 500;
+/// Outboxes and request buffers that are kept for the next request.
+const SPARE: usize = 16;
+
+/// Something for whoever drives the engine.
+pub enum Event {
+    /// A request for the application. Give the box back with [`Engine::recycle`].
+    Request(ExchangeId, Box<InboundRequest>),
+    /// What a reader or writer of this exchange waits for may have happened.
+    Wake(ExchangeId),
+    /// The drain is over: no connection is left.
+    Drained,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Serving,
+    Draining,
+    Drained,
+}
+
+/// All sockets of one worker.
+pub struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) poller: Poller,
+    batch: Batch,
+    pub(crate) connections: Table<Connection>,
+    listeners: Vec<Option<Listener>>,
+    /// When accepting is taken up again after descriptors ran out, or zero.
+    resting_until: Millis,
+    work: VecDeque<ConnectionId>,
+    events: VecDeque<Event>,
+    pub(crate) gathering: Vec<ConnectionId>,
+    pub(crate) clock: Clock,
+    wheel: Wheel,
+    armed: Option<Millis>,
+    log_due: Millis,
+    pub(crate) accounts: Accounts,
+    pub(crate) log: Option<AccessLog>,
+    /// Boxes, because they are handed to whoever drives the engine and come back.
+    #[allow(clippy::vec_box)]
+    requests: Vec<Box<InboundRequest>>,
+    /// Boxes, because connections hold them by one pointer.
+    #[allow(clippy::vec_box)]
+    outboxes: Vec<Box<Outbox>>,
+    /// Where a head and a small body are put together before they leave in one call.
+    pub(crate) assembly: Vec<u8>,
+    pub(crate) stage: Stage,
+    /// Whether events are being handed out, so that nobody has to be woken for new ones.
+    in_turn: bool,
+}
+
+impl Engine {
+    /// An engine without listeners.
+    ///
+    /// # Errors
+    /// When descriptors run out or the access log cannot be opened.
+    pub fn new(settings: Settings, board: Option<(Scoreboard, usize)>) -> io::Result<Self> {
+        let log = settings
+            .access_log
+            .clone()
+            .map(AccessLog::new)
+            .transpose()?;
+        let clock = Clock::new();
+        let wheel = Wheel::new(clock.millis());
+        Ok(Self {
+            settings,
+            poller: Poller::new()?,
+            batch: Batch::new(),
+            connections: Table::new(),
+            listeners: Vec::new(),
+            resting_until: 0,
+            work: VecDeque::new(),
+            events: VecDeque::new(),
+            gathering: Vec::new(),
+            clock,
+            wheel,
+            armed: None,
+            log_due: 0,
+            accounts: Accounts::new(board)?,
+            log,
+            requests: Vec::new(),
+            outboxes: Vec::new(),
+            assembly: Vec::with_capacity(4096),
+            stage: Stage::Serving,
+            in_turn: false,
+        })
+    }
+
+    /// The descriptor to wait for.
+    #[must_use]
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.poller.descriptor()
+    }
+
+    /// A descriptor that wakes whoever waits when a byte is written to it.
+    #[must_use]
+    pub fn wakeup_descriptor(&self) -> BorrowedFd<'_> {
+        self.poller.wakeup_descriptor()
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Requests that are being answered.
+    #[must_use]
+    pub const fn exchanges(&self) -> u64 {
+        self.accounts.open_exchanges()
+    }
+
+    /// Accepts connections from a listening socket.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be duplicated or watched.
+    pub fn add_listener(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let socket = socket.try_clone_to_owned()?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        self.poller
+            .add_listener(&socket, self.listeners.len() as u32)?;
+        self.listeners.push(Some(Listener { socket }));
+        Ok(())
+    }
+
+    /// Begins a turn: takes what is ready now.
+    ///
+    /// # Errors
+    /// When the kernel refuses to say what is ready, which it has no reason to.
+    pub fn begin_turn(&mut self) -> io::Result<()> {
+        let mut batch = std::mem::take(&mut self.batch);
+        let taken = self.poller.take(&mut batch);
+        self.begin_turn_with(&batch);
+        self.batch = batch;
+        taken
+    }
+
+    /// Begins a turn with readiness that was waited for elsewhere.
+    pub fn begin_turn_with(&mut self, batch: &Batch) {
+        self.in_turn = true;
+        let now = self.clock.refresh();
+        self.accounts.beat(now, self.connections.len());
+        for &event in &batch.events {
+            let (source, readiness) = poller::decode(event);
+            match source {
+                Source::Connection(id) => self.note_readiness(id, readiness),
+                Source::Listener(index) => self.accept(index as usize),
+                Source::Wakeup => self.poller.drain_wakeup(),
+                Source::Timer => self.poller.drain_timer(),
+            }
+        }
+        self.handle_deadlines(now);
+    }
+
+    /// The next thing to do in this turn.
+    pub fn next_event(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            let id = self.work.pop_front()?;
+            if let Some(event) = self.advance(id) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Ends a turn: what was gathered leaves, and the timer is set.
+    pub fn end_turn(&mut self) {
+        self.flush_gathered();
+        if self.stage == Stage::Draining && self.connections.len() == 0 {
+            self.stage = Stage::Drained;
+            self.events.push_back(Event::Drained);
+        }
+        self.in_turn = false;
+        self.set_timer();
+        if !self.events.is_empty() || !self.work.is_empty() {
+            self.poller.wake();
+        }
+    }
+
+    /// Sends what was gathered since the last time. Whoever answers outside a turn calls it when the
+    /// tasks that are ready have run.
+    pub fn flush_gathered(&mut self) {
+        let mut gathering = std::mem::take(&mut self.gathering);
+        for id in gathering.drain(..) {
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.marks.clear(Marks::GATHERING);
+                self.flush(id);
+            }
+        }
+        if self.gathering.is_empty() {
+            self.gathering = gathering;
+        }
+    }
+
+    /// Takes back a request's box for the next one.
+    pub fn recycle(&mut self, request: Box<InboundRequest>) {
+        if request.buffer.len() == crate::exchange::BUFFER && self.requests.len() < SPARE {
+            self.requests.push(request);
+        }
+    }
+
+    pub(crate) fn take_request(&mut self) -> Box<InboundRequest> {
+        self.requests
+            .pop()
+            .unwrap_or_else(InboundRequest::with_buffer)
+    }
+
+    pub(crate) fn take_outbox(&mut self) -> Box<Outbox> {
+        self.outboxes.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn keep_outbox(&mut self, outbox: Box<Outbox>) {
+        if self.outboxes.len() < SPARE {
+            self.outboxes.push(outbox);
+        }
+    }
+
+    /// Where a connection arrived; `None` when it is gone.
+    #[must_use]
+    pub fn local(&self, id: ConnectionId) -> Option<Local> {
+        let connection = self.connections.get(id)?;
+        let address = rustix::net::getsockname(&connection.socket).ok()?;
+        Some(match connection.peer {
+            Peer::Internet(_) => Local::Internet(address.try_into().ok()?),
+            Peer::Unix => Local::Unix(unix_path(address)),
+        })
+    }
+
+    /// A connection's descriptor, for waiting for it alone. Valid while the exchange lives.
+    #[must_use]
+    pub fn socket_of(&self, id: ExchangeId) -> Option<RawFd> {
+        self.connections
+            .get(id.connection)
+            .map(|connection| connection.socket.as_raw_fd())
+    }
+
+    /// Stops accepting, closes idle connections, and ends the others with the answer that is under
+    /// way. [`Event::Drained`] follows when none is left.
+    pub fn drain(&mut self) {
+        if self.stage != Stage::Serving {
+            return;
+        }
+        self.stage = Stage::Draining;
+        self.forget_listeners();
+        for id in self.connections.ids() {
+            // An idle connection is read once more: a request already on the wire is answered.
+            if let Some(connection) = self.connections.get_mut(id)
+                && connection.is_between_requests()
+            {
+                connection.marks.set(Marks::READABLE);
+                self.schedule(id);
+            }
+        }
+        self.poller.wake();
+    }
+
+    /// Opens the access log's file again by its name.
+    ///
+    /// # Errors
+    /// When it cannot be opened; the old one stays in use.
+    pub fn reopen_log(&mut self) -> io::Result<()> {
+        self.log.as_mut().map_or(Ok(()), AccessLog::reopen)
+    }
+
+    /// Ends every connection at once and writes the log out.
+    pub fn close(&mut self) {
+        self.forget_listeners();
+        for id in self.connections.ids() {
+            self.drop_connection(id);
+        }
+        self.log = None;
+    }
+
+    fn forget_listeners(&mut self) {
+        for listener in self.listeners.iter_mut().filter_map(Option::take) {
+            // It was watched, or rests unwatched; both are fine.
+            let _not_watched = self.poller.remove_listener(&listener.socket);
+        }
+    }
+
+    fn note_readiness(&mut self, id: ConnectionId, readiness: Readiness) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if readiness.is_end() {
+            connection.marks.set(Marks::ENDED);
+        }
+        if readiness.is_readable() {
+            connection.marks.set(Marks::READABLE);
+            self.schedule(id);
+        }
+        if readiness.is_writable() {
+            self.unblock(id);
+        }
+    }
+
+    fn unblock(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id)
+            && connection.marks.has(Marks::BLOCKED)
+        {
+            connection.marks.clear(Marks::BLOCKED);
+            self.flush(id);
+        }
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(Some(listener)) = self.listeners.get(index) else {
+                return;
+            };
+            match listener.accept() {
+                Accepted::Connection(socket, peer) => self.welcome(socket, peer),
+                Accepted::Nobody => return,
+                Accepted::Exhausted => return self.rest(),
+            }
+        }
+    }
+
+    fn welcome(&mut self, socket: OwnedFd, peer: Peer) {
+        let id = self.connections.insert(Connection::new(socket, peer));
+        self.accounts.accepted();
+        let watched = match self.connections.get(id) {
+            Some(connection) => self.poller.add_connection(&connection.socket, id),
+            None => return,
+        };
+        match watched {
+            Ok(()) => self.set_deadline(
+                id,
+                self.clock.millis() + millis(self.settings.header_timeout),
+            ),
+            Err(_) => drop(self.connections.remove(id)),
+        }
+    }
+
+    /// A listener that cannot accept would be ready in every turn: it is left alone for a while.
+    fn rest(&mut self) {
+        for listener in self.listeners.iter().flatten() {
+            let _not_watched = self.poller.remove_listener(&listener.socket);
+        }
+        self.resting_until = self.clock.millis() + EXHAUSTION_REST;
+    }
+
+    fn end_rest(&mut self, now: Millis) {
+        if self.resting_until == 0 || now < self.resting_until {
+            return;
+        }
+        self.resting_until = 0;
+        for (index, listener) in self.listeners.iter().enumerate() {
+            if let Some(listener) = listener {
+                let _watched_already = self.poller.add_listener(&listener.socket, index as u32);
+            }
+        }
+    }
+
+    /// Puts a connection on the list of work.
+    pub(crate) fn schedule(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if !connection.marks.has(Marks::SCHEDULED) {
+            connection.marks.set(Marks::SCHEDULED);
+            self.work.push_back(id);
+            self.wake_if_idle();
+        }
+    }
+
+    pub(crate) fn announce(&mut self, event: Event) {
+        self.events.push_back(event);
+        self.wake_if_idle();
+    }
+
+    fn wake_if_idle(&self) {
+        if !self.in_turn {
+            self.poller.wake();
+        }
+    }
+
+    /// Does what a connection's bytes and phase call for.
+    fn advance(&mut self, id: ConnectionId) -> Option<Event> {
+        let connection = self.connections.get_mut(id)?;
+        connection.marks.clear(Marks::SCHEDULED);
+        match connection.phase {
+            Phase::Idle | Phase::Head { .. } => self.receive_head(id),
+            Phase::Exchange => self.receive_content(id),
+            Phase::Discarding { .. } => {
+                self.discard(id);
+                None
+            }
+            Phase::Farewell => None,
+            Phase::Lingering { .. } => {
+                self.linger_on(id);
+                None
+            }
+        }
+    }
+
+    /// Ends our side, and stays until the peer has ended its own, within bounds.
+    pub(crate) fn linger(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if shutdown(&connection.socket, Shutdown::Write).is_err() {
+            return self.drop_connection(id);
+        }
+        connection.phase = Phase::Lingering {
+            budget: LINGER_BUDGET,
+        };
+        connection.inbox = crate::connection::Inbox::default();
+        connection.marks.set(Marks::READABLE);
+        self.set_deadline(id, self.clock.millis() + LINGER);
+        self.schedule(id);
+    }
+
+    fn linger_on(&mut self, id: ConnectionId) {
+        let mut request = self.take_request();
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let received = connection.receive(&mut request.buffer);
+        self.recycle(request);
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let Phase::Lingering { budget } = &mut connection.phase else {
+            return;
+        };
+        match received {
+            Received::Nothing => {}
+            Received::Bytes(count) if count < *budget => {
+                *budget -= count;
+                if connection.marks.has(Marks::READABLE) {
+                    self.schedule(id);
+                }
+            }
+            _ => self.drop_connection(id),
+        }
+    }
+
+    /// Closes a connection now, and tells an application that waits on it.
+    pub(crate) fn drop_connection(&mut self, id: ConnectionId) {
+        let Some(mut connection) = self.connections.remove(id) else {
+            return;
+        };
+        if let Some(exchange) = connection.exchange.take() {
+            self.accounts.failed();
+            self.end_exchange(connection.peer, &exchange);
+            if exchange.waiting.content || exchange.waiting.room {
+                self.announce(Event::Wake(ExchangeId {
+                    connection: id,
+                    serial: connection.serial,
+                }));
+            }
+        }
+    }
+
+    /// Counts and logs an exchange that has ended, however it did.
+    pub(crate) fn end_exchange(&mut self, peer: Peer, exchange: &Exchange) {
+        self.accounts.exchange_ended();
+        if let Some(draft) = &exchange.log {
+            let outcome = Outcome {
+                status: exchange.status,
+                bytes: exchange.sent,
+                micros: clock::micros().saturating_sub(exchange.started),
+            };
+            self.log_line(peer, draft, &outcome);
+        }
+    }
+
+    pub(crate) fn log_line(&mut self, peer: Peer, draft: &LogDraft, outcome: &Outcome) {
+        if let Some(log) = &mut self.log {
+            log.add(&self.clock, peer, draft, outcome);
+            if self.log_due == 0 {
+                self.log_due = self.clock.millis() + LOG_DELAY;
+                if !self.in_turn {
+                    self.set_timer();
+                }
+            }
+        }
+    }
+
+    /// Sets when something must have happened on a connection; zero for never.
+    pub(crate) fn set_deadline(&mut self, id: ConnectionId, deadline: Millis) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        connection.deadline = deadline;
+        if deadline == 0 {
+            return;
+        }
+        let tick = self.wheel.tick_of(deadline);
+        if connection.tick == 0 || tick < connection.tick {
+            connection.tick = tick;
+            self.wheel.insert(tick, id);
+            if !self.in_turn {
+                self.set_timer();
+            }
+        }
+    }
+
+    fn handle_deadlines(&mut self, now: Millis) {
+        while let Some((tick, due)) = self.wheel.take_due(now) {
+            for id in due {
+                self.look_at_deadline(id, tick, now);
+            }
+        }
+        self.end_rest(now);
+        if self.log_due != 0 && self.log_due <= now {
+            self.log_due = 0;
+            if let Some(log) = &mut self.log {
+                log.hand_over();
+            }
+        }
+    }
+
+    fn look_at_deadline(&mut self, id: ConnectionId, tick: u64, now: Millis) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if connection.tick != tick {
+            // An earlier entry has taken this one's place.
+            return;
+        }
+        connection.tick = 0;
+        let deadline = connection.deadline;
+        if deadline == 0 {
+            return;
+        }
+        if deadline > now {
+            self.set_deadline(id, deadline);
+        } else {
+            self.expire(id);
+        }
+    }
+
+    /// What happens when a deadline has passed.
+    fn expire(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else {
+            return;
+        };
+        // What has arrived in the meantime is looked at first: the loop may have been blocked.
+        let is_silent = connection.is_between_requests();
+        match connection.phase {
+            Phase::Idle | Phase::Head { .. } if is_silent => {
+                if connection.marks.has(Marks::READABLE) {
+                    self.schedule(id);
+                } else {
+                    self.drop_connection(id);
+                }
+            }
+            Phase::Idle | Phase::Head { .. } => {
+                self.refuse(id, bicorn_proto::Refusal::Timeout);
+            }
+            Phase::Exchange => self.expire_exchange(id),
+            Phase::Discarding { .. } | Phase::Farewell | Phase::Lingering { .. } => {
+                self.drop_connection(id);
+            }
+        }
+    }
+
+    fn set_timer(&mut self) {
+        let log_due = (self.log_due != 0).then_some(self.log_due);
+        let rest_due = (self.resting_until != 0).then_some(self.resting_until);
+        let due = [self.wheel.next_due(), log_due, rest_due]
+            .into_iter()
+            .flatten()
+            .min();
+        if due != self.armed && self.poller.arm(due).is_ok() {
+            self.armed = due;
+        }
+    }
+
+    /// Marks a connection as possibly readable, for one who waited for its descriptor alone.
+    pub fn note_readable(&mut self, id: ExchangeId) {
+        if let Some(connection) = self.connections.get_mut(id.connection) {
+            connection.marks.set(Marks::READABLE);
+        }
+    }
+
+    /// Sends what waits for a connection, as far as the peer takes it.
+    pub(crate) fn flush(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let Some(outbox) = &mut connection.outbox else {
+            return;
+        };
+        if connection.marks.has(Marks::BLOCKED) {
+            return;
+        }
+        let flow = outbox.flush(&connection.socket);
+        let sent = outbox.take_sent();
+        self.after_sending(id, flow, sent);
+    }
+}
+
+impl AsFd for Engine {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor()
+    }
+}
+
+pub(crate) fn millis(duration: std::time::Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX / 4)
+}
+
+fn unix_path(address: rustix::net::SocketAddrAny) -> Option<std::path::PathBuf> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let unix = rustix::net::SocketAddrUnix::try_from(address).ok()?;
+    unix.path()
+        .map(|path| OsStr::from_bytes(path.to_bytes()).into())
+}

@@ -1,0 +1,160 @@
+//! One request and its response.
+//!
+//! Owns the state of both directions. It must not know what carries it: an HTTP/1.1 connection has
+//! one exchange at a time, and what later carries many names them by the same [`ExchangeId`].
+
+use bicorn_proto::http1::{
+    BodyReader, BodyWriter, Expectation, Persistence, RequestHead, Span, Version,
+};
+
+use crate::access_log::LogDraft;
+use crate::clock::Millis;
+use crate::connection::Peer;
+use crate::content::Content;
+use crate::table::ConnectionId;
+
+/// Names one exchange, also after it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ExchangeId {
+    /// The connection that carries it.
+    pub connection: ConnectionId,
+    /// Its number on the connection, from 1; a stream's identifier where a connection has streams.
+    pub serial: u32,
+}
+
+/// A request on its way to the application.
+pub struct InboundRequest {
+    /// The head, as positions in the request's bytes.
+    pub head: RequestHead,
+    /// The bytes that the head was parsed from.
+    pub(crate) buffer: Vec<u8>,
+    /// Who sent it.
+    pub peer: Peer,
+}
+
+/// Size of the buffer that connections share for receiving.
+pub(crate) const BUFFER: usize = 64 * 1024;
+
+impl InboundRequest {
+    pub(crate) fn with_buffer() -> Box<Self> {
+        Box::new(Self {
+            head: RequestHead::default(),
+            buffer: vec![0; BUFFER],
+            peer: Peer::Unix,
+        })
+    }
+
+    /// A copy that holds the head's bytes alone, to be kept while the body arrives.
+    pub(crate) fn compact(&self, length: usize) -> Box<Self> {
+        let buffer = self.buffer[..length].to_vec();
+        Box::new(Self {
+            head: self.head.clone(),
+            buffer,
+            peer: self.peer,
+        })
+    }
+
+    /// The bytes that a part of the head stands for.
+    #[must_use]
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        span.of(&self.buffer)
+    }
+}
+
+/// What a reader of a request's content gets.
+#[derive(Debug)]
+pub enum Intake {
+    /// Content, which may be empty, and whether more will come.
+    Content(Content, bool),
+    /// Nothing has arrived yet; an [`crate::Event::Wake`] follows.
+    Pending,
+    /// The peer is gone, or the exchange has ended.
+    Gone,
+}
+
+/// The request's direction.
+#[derive(Debug)]
+pub(crate) enum Inbound {
+    /// Content is still arriving.
+    Reading(BodyReader),
+    /// All of it has arrived.
+    Complete,
+    /// It will never be complete.
+    Broken,
+}
+
+/// The response's direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outbound {
+    /// Nothing has been said.
+    Pending,
+    /// The head has left the application.
+    Open(BodyWriter),
+    /// The application has said all.
+    Complete,
+}
+
+/// What the application waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) content: bool,
+    pub(crate) room: bool,
+}
+
+pub(crate) struct Exchange {
+    pub(crate) version: Version,
+    pub(crate) method: MethodKind,
+    /// What the request asked for.
+    pub(crate) persistence: Persistence,
+    /// What the answer's head promised.
+    pub(crate) answer_persistence: Persistence,
+    pub(crate) expectation: Expectation,
+    pub(crate) inbound: Inbound,
+    pub(crate) outbound: Outbound,
+    pub(crate) waiting: Waiting,
+    pub(crate) content: Content,
+    /// The request, while it waits for its body before it goes to the application.
+    pub(crate) held: Option<Box<InboundRequest>>,
+    pub(crate) pace: Pace,
+    /// When the peer must have taken something, or zero.
+    pub(crate) stall_deadline: Millis,
+    pub(crate) log: Option<LogDraft>,
+    /// Microseconds of the monotonic clock at the request's arrival; zero where nobody asks.
+    pub(crate) started: u64,
+    pub(crate) status: u16,
+    pub(crate) sent: u64,
+}
+
+/// What matters of a method for framing the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MethodKind {
+    Head,
+    Other,
+}
+
+/// How fast a request body arrives.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pace {
+    /// When it began, moved on by the time that we did not read.
+    pub(crate) began: Millis,
+    pub(crate) received: u64,
+    /// When we stopped reading because the application did, or zero.
+    pub(crate) paused: Millis,
+}
+
+impl Pace {
+    /// When the body must be complete or have got further, or zero.
+    pub(crate) fn deadline(&self, rate: u64, grace: Millis) -> Millis {
+        if rate == 0 || self.paused != 0 {
+            return 0;
+        }
+        self.began + grace + self.received.saturating_mul(1000) / rate
+    }
+
+    pub(crate) fn resume(&mut self, now: Millis) {
+        if self.paused != 0 {
+            self.began += now.saturating_sub(self.paused);
+            self.paused = 0;
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What an operator can set of the engine.
+//!
+//! Owns names, units and meaning; the defaults stand in the option table of the Python package.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bicorn_proto::Limits;
+
+/// The engine's settings. Read once, when an [`crate::Engine`] is made.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Bounds on the bytes of a request.
+    pub limits: Limits,
+    /// From accept, and from a request's first byte, until its head is complete (408). Slowloris.
+    pub header_timeout: Duration,
+    /// How long an idle connection is kept for the next request. Zero closes after each answer.
+    pub keep_alive_timeout: Duration,
+    /// Least mean rate of a request body in bytes a second, once `body_rate_grace` is over (408). Zero is off.
+    pub body_rate: u64,
+    /// See `body_rate`.
+    pub body_rate_grace: Duration,
+    /// How long a peer may take nothing of a response before the connection is dropped.
+    pub write_timeout: Duration,
+    /// What happens to a request body before the application is called.
+    pub body_mode: BodyMode,
+    /// Whether what a slow peer does not take goes to a temporary file, for applications that cannot be
+    /// suspended while they write.
+    pub spill: bool,
+    /// Whether responses carry Date (RFC 9110 section 6.6.1).
+    pub date_header: bool,
+    /// Whether responses carry Server.
+    pub server_header: bool,
+    /// Where access log lines go, if anywhere.
+    pub access_log: Option<LogTarget>,
+}
+
+/// What happens to a request body before the application is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyMode {
+    /// The application is called at once, and reads while the body arrives.
+    Stream,
+    /// The application is called when the body is there: in memory up to so many bytes, else in a file.
+    Buffer(usize),
+}
+
+/// Where access log lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogTarget {
+    /// The process's standard output.
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf),
+}
