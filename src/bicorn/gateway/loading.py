@@ -211,6 +211,9 @@ def _what_there_is(module: ModuleType) -> str:
     from bicorn.gateway.detection import detect
 
     name = module.__name__
+    submodules = [f"{name}.{part}" for part in ("asgi", "wsgi") if _has_submodule(module, part)]
+    if submodules:
+        return f"did you mean {' or '.join(submodules)}?"
     known = {key: value for key, value in vars(module).items() if not key.startswith("_")}
     apps, callables = [], []
     for key, value in known.items():
@@ -226,6 +229,12 @@ def _what_there_is(module: ModuleType) -> str:
     if callables:
         return f"name the application, as in {name}:NAME; callable in it are {', '.join(callables[:8])}"
     return f"nothing in it can be called, so name another module than {name}"
+
+
+def _has_submodule(module: ModuleType, name: str) -> bool:
+    """As a Django project has asgi.py and wsgi.py; told without importing them."""
+    directories = getattr(module, "__path__", ())
+    return any(os.path.isfile(os.path.join(directory, f"{name}.py")) for directory in directories)
 
 
 def _made_by(factory: Any, call: str, module: str, arguments: _Arguments) -> Any:

@@ -214,6 +214,14 @@ def test_a_module_without_an_application(write: Write) -> None:
     assert "as in named:storefront" in str(error_of("named"))
 
 
+def test_a_django_project_is_pointed_to_its_modules(write: Write) -> None:
+    write("shop/__init__.py")
+    write("shop/asgi.py")
+    write("shop/wsgi.py")
+    assert str(error_of("shop")).endswith("make_app: did you mean shop.asgi or shop.wsgi?")
+    assert str(error_of("shop:app")).endswith("did you mean shop.asgi or shop.wsgi?")
+
+
 def test_a_factory_that_raises(write: Write) -> None:
     write("shop.py", "def create_app():\n    return {}['key']")
     error = error_of("shop:create_app()")
