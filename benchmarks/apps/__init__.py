@@ -1,0 +1,1 @@
+"""The applications that every measured server serves alike."""

@@ -1,0 +1,10 @@
+"""A Flask application with one route."""
+
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def hello() -> str:
+    return "Hello, World!"

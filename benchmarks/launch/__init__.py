@@ -1,0 +1,1 @@
+"""Starts the servers that bring no command line of their own."""

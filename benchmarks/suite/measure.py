@@ -1,0 +1,76 @@
+"""One measurement of one server with one work, and medians of several."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.suite.load import Load, loading
+from benchmarks.suite.process import core_seconds, serving
+from benchmarks.suite.servers import Server
+from benchmarks.suite.works import Work
+
+
+FOREIGN_MOST = 0.04
+"""Share of the server's core that other processes may use before a measurement counts as disturbed."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all measurements of a run share: the interpreter and the load client."""
+
+    python: str
+    client: Path
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was seen of a server. ``cpu_us`` is the processor time of one request.
+
+    ``busy`` is the share of its core that the server used, and ``foreign`` the share that others used. What others
+    do costs the server its caches, and so processor time.
+    """
+
+    cpu_us: float
+    rate: float
+    p50_us: float
+    p99_us: float
+    rss: float
+    pss: float
+    busy: float
+    foreign: float
+    reconnects: float
+
+    @property
+    def disturbed(self) -> bool:
+        return self.foreign > FOREIGN_MOST
+
+
+def measure(bench: Bench, server: Server, work: Work, load: Load) -> Sample:
+    """Starts the server, warms it up and measures. Raises `ServerFailed`."""
+    with (
+        serving(server, work.apps.get(server.interface, ""), bench.python) as process,
+        loading(bench.client, process.target, work, load) as client,
+    ):
+        before, core_before = process.cpu_seconds(), core_seconds()
+        tally = client.run()
+        used = process.cpu_seconds() - before
+        used_by_all = core_seconds() - core_before
+        memory = process.memory()
+    return Sample(
+        cpu_us=used / tally.requests * 1e6,
+        rate=tally.requests / tally.seconds,
+        p50_us=tally.p50_us,
+        p99_us=tally.p99_us,
+        rss=memory.rss,
+        pss=memory.pss,
+        busy=used / tally.seconds,
+        foreign=max(0.0, used_by_all - used) / tally.seconds,
+        reconnects=tally.reconnects,
+    )
+
+
+def medians(samples: list[Sample]) -> Sample:
+    """The median of each figure by itself, over the undisturbed samples if there are any."""
+    quiet = [sample for sample in samples if not sample.disturbed]
+    columns = [asdict(sample) for sample in quiet or samples]
+    return Sample(**{name: median(column[name] for column in columns) for name in columns[0]})
