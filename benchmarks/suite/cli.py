@@ -24,7 +24,7 @@ def main() -> int:
     allow_connections()
     servers = _available(arguments.servers)
     try:
-        bench = Bench(sys.executable, build_client())
+        bench = Bench(sys.executable, build_client(), arguments.retries)
         with on_core(CLIENT_CORE):
             if arguments.measurement == "compare":
                 _compare(bench, servers, arguments)
@@ -33,6 +33,8 @@ def main() -> int:
     except (ClientMissing, ServerFailed, report.NoPlaceForTable) as failure:
         print(failure, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -110,7 +112,7 @@ def _available(names: list[str]) -> tuple[Server, ...]:
 def _compare(bench: Bench, servers: tuple[Server, ...], arguments: argparse.Namespace) -> None:
     load = Load(connections=arguments.connections, seconds=arguments.seconds)
     works = tuple(WORKS[name] for name in arguments.works)
-    plan = Plan(works, servers, arguments.rounds, load, arguments.retries)
+    plan = Plan(works, servers, arguments.rounds, load)
     machine = facts(servers)
     for subject, text in machine.items():
         print(f"{subject:10} {text}")

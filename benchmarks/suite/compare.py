@@ -40,7 +40,6 @@ class Plan:
     servers: tuple[Server, ...]
     rounds: int
     load: Load
-    retries: int = 0
 
     def pairs(self) -> Iterable[tuple[Work, Server]]:
         for work in self.works:
@@ -58,7 +57,7 @@ def compare(bench: Bench, plan: Plan, say: Say) -> Results:
             if key in results.failed:
                 continue
             try:
-                sample = _undisturbed(bench, server, work, plan)
+                sample = measure(bench, server, work, plan.load)
             except ServerFailed as failure:
                 results.failed[key] = str(failure)
                 results.samples.pop(key, None)
@@ -71,14 +70,3 @@ def compare(bench: Bench, plan: Plan, say: Say) -> Results:
                 f"{'  DISTURBED' if sample.disturbed else ''}"
             )
     return results
-
-
-def _undisturbed(bench: Bench, server: Server, work: Work, plan: Plan) -> Sample:
-    """Measures again while others use the server's core, as often as the plan allows."""
-    sample = measure(bench, server, work, plan.load)
-    for _ in range(plan.retries):
-        if not sample.disturbed:
-            break
-        again = measure(bench, server, work, plan.load)
-        sample = min(sample, again, key=lambda each: each.foreign)
-    return sample

@@ -136,7 +136,8 @@ def _nginx(target: Target) -> list[str]:
     """
     path = target.directory / "nginx.conf"
     path.write_text(configuration)
-    return [_program("nginx") or "nginx", "-p", str(target.directory), "-c", str(path)]
+    program = _program("nginx") or "nginx"
+    return [program, "-e", "stderr", "-p", str(target.directory), "-c", str(path)]
 
 
 def _program(name: str) -> str | None:
