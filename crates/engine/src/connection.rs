@@ -4,8 +4,9 @@
 //! request is answered is the [`Exchange`]'s; moving from phase to phase is `intake`, `reply` and
 //! `engine`'s work.
 
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use bicorn_proto::http1::BodyReader;
@@ -208,5 +209,23 @@ impl Inbox {
         if self.is_empty() {
             *self = Self::default();
         }
+    }
+}
+
+/// Waits until a socket can be read, or until a moment of the monotonic clock (zero: for ever).
+///
+/// # Errors
+/// What `poll` gives; an interrupt by a signal is the end of the wait.
+pub fn await_readable(socket: BorrowedFd<'_>, deadline: Millis) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let left = deadline.saturating_sub(crate::clock::micros() / 1000);
+    let timeout = Timespec {
+        tv_sec: i64::try_from(left / 1000).unwrap_or(i64::MAX),
+        tv_nsec: (left % 1000 * 1_000_000) as _,
+    };
+    let mut descriptors = [PollFd::new(&socket, PollFlags::IN | PollFlags::RDHUP)];
+    match poll(&mut descriptors, (deadline != 0).then_some(&timeout)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 /// The content of a request, as far as it has arrived and nobody has taken it.
 #[derive(Debug)]
@@ -89,6 +89,15 @@ pub(crate) fn temporary_file() -> io::Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file: OwnedFd = open(std::env::temp_dir(), flags, Mode::RUSR | Mode::WUSR)?;
     Ok(File::from(file))
+}
+
+/// The length of a regular file, and `None` for any other descriptor.
+#[must_use]
+pub fn regular_file_length(descriptor: RawFd) -> Option<u64> {
+    // SAFETY: the descriptor is only looked at, and a closed one is an error like any other.
+    let status = rustix::fs::fstat(unsafe { BorrowedFd::borrow_raw(descriptor) }).ok()?;
+    let is_regular = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
+    is_regular.then(|| u64::try_from(status.st_size).unwrap_or(0))
 }
 
 #[cfg(test)]

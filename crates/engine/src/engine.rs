@@ -17,7 +17,7 @@ use crate::exchange::{Exchange, ExchangeId, InboundRequest};
 use crate::listener::{ACCEPTS_PER_TURN, Accepted, Listener};
 use crate::outbox::Outbox;
 pub use crate::poller::Batch;
-use crate::poller::{self, Poller, Readiness, Source};
+use crate::poller::{Poller, Readiness, Source};
 use crate::scoreboard::Scoreboard;
 use crate::settings::Settings;
 use crate::table::{ConnectionId, Table};
@@ -36,7 +36,7 @@ const SPARE: usize = 16;
 
 /// Something for whoever drives the engine.
 pub enum Event {
-    /// A request for the application. Give the box back with [`Engine::recycle`].
+    /// A request for the application. The box goes back with [`Engine::next_event`].
     Request(ExchangeId, Box<InboundRequest>),
     /// What a reader or writer of this exchange waits for may have happened.
     Wake(ExchangeId),
@@ -173,8 +173,7 @@ impl Engine {
         self.in_turn = true;
         let now = self.clock.refresh();
         self.accounts.beat(now, self.connections.len());
-        for &event in &batch.events {
-            let (source, readiness) = poller::decode(event);
+        for &(source, readiness) in &batch.events {
             match source {
                 Source::Connection(id) => self.note_readiness(id, readiness),
                 Source::Listener(index) => self.accept(index as usize),
@@ -185,8 +184,11 @@ impl Engine {
         self.handle_deadlines(now);
     }
 
-    /// The next thing to do in this turn.
-    pub fn next_event(&mut self) -> Option<Event> {
+    /// The next thing to do in this turn. `used` is the box of the request before, for the next one.
+    pub fn next_event(&mut self, used: Option<Box<InboundRequest>>) -> Option<Event> {
+        if let Some(request) = used {
+            self.recycle(request);
+        }
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
@@ -212,6 +214,14 @@ impl Engine {
         }
     }
 
+    /// Sends what was gathered, for one who watches an application that does not come back; whether
+    /// there was anything.
+    pub fn flush_waiting(&mut self) -> bool {
+        let is_waiting = !self.gathering.is_empty();
+        self.flush_gathered();
+        is_waiting
+    }
+
     /// Sends what was gathered since the last time. Whoever answers outside a turn calls it when the
     /// tasks that are ready have run.
     pub fn flush_gathered(&mut self) {
@@ -227,8 +237,7 @@ impl Engine {
         }
     }
 
-    /// Takes back a request's box for the next one.
-    pub fn recycle(&mut self, request: Box<InboundRequest>) {
+    pub(crate) fn recycle(&mut self, request: Box<InboundRequest>) {
         if request.buffer.len() == crate::exchange::BUFFER && self.requests.len() < SPARE {
             self.requests.push(request);
         }
@@ -261,12 +270,17 @@ impl Engine {
         })
     }
 
-    /// A connection's descriptor, for waiting for it alone. Valid while the exchange lives.
-    #[must_use]
-    pub fn socket_of(&self, id: ExchangeId) -> Option<RawFd> {
-        self.connections
-            .get(id.connection)
-            .map(|connection| connection.socket.as_raw_fd())
+    /// A connection's descriptor and its deadline in milliseconds of the monotonic clock (zero: none),
+    /// for waiting for it alone. Valid while the exchange lives. A deadline that has passed is acted on.
+    pub fn wait_handle(&mut self, id: ExchangeId) -> Option<(RawFd, Millis)> {
+        let now = self.clock.refresh();
+        let deadline = self.connections.get(id.connection)?.deadline;
+        if deadline != 0 && deadline <= now {
+            self.expire(id.connection);
+        }
+        let connection = self.connections.get(id.connection)?;
+        connection.exchange.as_ref()?;
+        Some((connection.socket.as_raw_fd(), connection.deadline))
     }
 
     /// Stops accepting, closes idle connections, and ends the others with the answer that is under
@@ -402,6 +416,11 @@ impl Engine {
     pub(crate) fn announce(&mut self, event: Event) {
         self.events.push_back(event);
         self.wake_if_idle();
+    }
+
+    /// Makes the descriptor ready, from any thread.
+    pub fn wake(&self) {
+        self.poller.wake();
     }
 
     fn wake_if_idle(&self) {

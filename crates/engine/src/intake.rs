@@ -180,7 +180,7 @@ impl Engine {
             return Ok(());
         };
         let inbox = std::mem::take(&mut connection.inbox);
-        self.take_content(id, inbox.bytes())
+        self.absorb(id, inbox.bytes())
     }
 
     /// Reads content that arrived, or notices that the peer left.
@@ -210,7 +210,7 @@ impl Engine {
         let outcome = match received {
             Received::Bytes(count) => {
                 self.accounts.received(count);
-                self.take_content(id, &request.buffer[..count])
+                self.absorb(id, &request.buffer[..count])
             }
             Received::Nothing => Ok(()),
             Received::End => {
@@ -268,7 +268,7 @@ impl Engine {
     }
 
     /// Finds the content in bytes of the body; what comes behind the body goes to the inbox.
-    fn take_content(&mut self, id: ConnectionId, bytes: &[u8]) -> Result<(), Refusal> {
+    fn absorb(&mut self, id: ConnectionId, bytes: &[u8]) -> Result<(), Refusal> {
         let Some(connection) = self.connections.get_mut(id) else {
             return Ok(());
         };
@@ -310,6 +310,14 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Takes the whole content of a request, where the settings have it buffered first.
+    pub fn take_content(&mut self, id: ExchangeId) -> Option<Content> {
+        if self.settings.body_mode == BodyMode::Stream {
+            return None;
+        }
+        self.exchange_mut(id)?.content.take().ok()
     }
 
     /// Gives an application the content that has arrived and was not read yet.

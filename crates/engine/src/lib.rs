@@ -28,8 +28,9 @@ mod settings;
 mod table;
 mod wheel;
 
-pub use connection::{Local, Peer};
+pub use connection::{Local, Peer, await_readable};
 pub use content::Content;
+pub use content::regular_file_length;
 pub use engine::{Batch, Engine, Event};
 pub use exchange::{ExchangeId, InboundRequest, Intake};
 pub use outbox::Payload;

@@ -5,9 +5,9 @@
 //! the same interface.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::time::{
@@ -24,7 +24,7 @@ pub(crate) const EVENTS_PER_TURN: usize = 64;
 
 /// Readiness as the kernel reported it, not yet looked at.
 pub struct Batch {
-    pub(crate) events: Vec<epoll::Event>,
+    pub(crate) events: Vec<(Source, Readiness)>,
 }
 
 /// What became ready.
@@ -126,7 +126,7 @@ impl Poller {
 
     /// Takes what is ready now.
     pub(crate) fn take(&self, batch: &mut Batch) -> io::Result<()> {
-        batch.take(self.epoll.as_fd(), Some(Timespec::default()))
+        batch.take_ready(self.epoll.as_fd())
     }
 
     /// Sets the timer to a moment of the monotonic clock, or off.
@@ -169,25 +169,32 @@ impl Batch {
         }
     }
 
-    /// Waits until the engine behind `descriptor` has work, for at most `timeout` (for ever without
-    /// one), and takes it. Needs no access to the engine itself.
+    /// Waits until the engine behind `descriptor` has work, and takes it. Needs no access to the
+    /// engine itself.
     ///
     /// # Errors
     /// What `epoll_wait` gives; an interrupt by a signal counts as an empty batch.
-    pub fn take(
-        &mut self,
-        descriptor: BorrowedFd<'_>,
-        timeout: Option<Timespec>,
-    ) -> io::Result<()> {
+    pub fn wait(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        self.take(descriptor, None)
+    }
+
+    /// Takes what is ready now.
+    ///
+    /// # Errors
+    /// As [`Batch::wait`].
+    pub fn take_ready(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        self.take(descriptor, Some(Timespec::default()))
+    }
+
+    fn take(&mut self, descriptor: BorrowedFd<'_>, timeout: Option<Timespec>) -> io::Result<()> {
         self.events.clear();
-        match epoll::wait(
-            descriptor,
-            spare_capacity(&mut self.events),
-            timeout.as_ref(),
-        ) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
+        let mut room = [const { MaybeUninit::uninit() }; EVENTS_PER_TURN];
+        match epoll::wait(descriptor, &mut room[..], timeout.as_ref()) {
+            Ok((events, _)) => self.events.extend(events.iter().map(decode)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        Ok(())
     }
 
     /// Whether nothing was ready.
@@ -203,7 +210,7 @@ impl Default for Batch {
     }
 }
 
-pub(crate) fn decode(event: epoll::Event) -> (Source, Readiness) {
+fn decode(event: &epoll::Event) -> (Source, Readiness) {
     let (token, flags) = (event.data.u64(), event.flags);
     let source = match token {
         TIMER => Source::Timer,

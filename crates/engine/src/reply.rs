@@ -115,6 +115,24 @@ impl Engine {
         Ok(Sent::Done)
     }
 
+    /// Whether a writer that was told [`Sent::Full`] may go on; if not, an [`Event::Wake`] follows.
+    ///
+    /// # Errors
+    /// [`ReplyError::Gone`].
+    pub fn has_room(&mut self, id: ExchangeId) -> Result<bool, ReplyError> {
+        let connection = self
+            .connections
+            .get_mut(id.connection)
+            .ok_or(ReplyError::Gone)?;
+        let queued = connection
+            .outbox
+            .as_ref()
+            .map_or(0, |outbox| outbox.queued());
+        let exchange = self.exchange_mut(id).ok_or(ReplyError::Gone)?;
+        exchange.waiting.room = queued > LOW_WATER;
+        Ok(queued <= LOW_WATER)
+    }
+
     /// Answers for an application that failed: with 500 where nothing was said, with a body that is
     /// visibly broken off where something was, and not at all where all was.
     pub fn fail(&mut self, id: ExchangeId) {

@@ -1,6 +1,36 @@
-//! Python bindings.
-use pyo3::prelude::*;
+//! The only crate that names PyO3: it converts between the engine and Python.
+//!
+//! Owns the Python objects of a request (scope, environ, awaitables) and the calls of the
+//! application. It decides nothing about HTTP: what may be said and how it is framed is asked of the
+//! engine and of `bicorn_proto`.
 
-/// The native half of Bicorn.
+mod asgi;
+mod config;
+mod core;
+mod engine;
+mod errors;
+mod objects;
+mod scoreboard;
+mod wsgi;
+
+use pyo3::pymodule;
+
+/// The native half of Bicorn: what touches bytes from strangers.
 #[pymodule(gil_used = false)]
-mod _native {}
+mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::asgi::AsgiGateway;
+    #[pymodule_export]
+    use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::scoreboard::Scoreboard;
+    #[pymodule_export]
+    use crate::wsgi::WsgiGateway;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

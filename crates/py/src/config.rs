@@ -1,0 +1,83 @@
+//! From `bicorn.config.Config` to the engine's settings.
+//!
+//! Owns the names of the attributes that are read; what they mean stands in the option table.
+
+use std::time::Duration;
+
+use bicorn_engine::{BodyMode, LogTarget, Settings};
+use bicorn_proto::Limits;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// The attributes of a `Config` that concern the engine. Sizes are bytes, durations seconds.
+#[derive(FromPyObject)]
+pub struct Attributes {
+    limit_request_line: usize,
+    limit_header_section: usize,
+    limit_header_fields: usize,
+    limit_body: u64,
+    header_timeout: f64,
+    keep_alive_timeout: f64,
+    body_rate: u64,
+    body_rate_grace: f64,
+    write_timeout: f64,
+    date_header: bool,
+    server_header: bool,
+    access_log: bool,
+    access_log_file: String,
+    wsgi_body: String,
+    wsgi_body_memory: usize,
+    root_path: String,
+}
+
+/// The gateway's part in the engine's settings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Interface {
+    /// The application is suspended where it has to wait.
+    Asgi,
+    /// The application cannot be suspended.
+    Wsgi,
+}
+
+impl Attributes {
+    /// The path that the application is mounted at, without a trailing slash.
+    pub fn root_path(&self) -> &str {
+        self.root_path.trim_end_matches('/')
+    }
+
+    /// The engine's settings for an application of this kind.
+    pub fn settings(&self, interface: Interface) -> PyResult<Settings> {
+        let buffers = interface == Interface::Wsgi && self.wsgi_body == "buffer";
+        Ok(Settings {
+            limits: Limits {
+                request_line: self.limit_request_line,
+                header_section: self.limit_header_section,
+                header_fields: self.limit_header_fields,
+                body: self.limit_body,
+            },
+            header_timeout: seconds(self.header_timeout)?,
+            keep_alive_timeout: seconds(self.keep_alive_timeout)?,
+            body_rate: self.body_rate,
+            body_rate_grace: seconds(self.body_rate_grace)?,
+            write_timeout: seconds(self.write_timeout)?,
+            body_mode: if buffers {
+                BodyMode::Buffer(self.wsgi_body_memory)
+            } else {
+                BodyMode::Stream
+            },
+            spill: interface == Interface::Wsgi,
+            date_header: self.date_header,
+            server_header: self.server_header,
+            access_log: self
+                .access_log
+                .then(|| match self.access_log_file.as_str() {
+                    "-" => LogTarget::Stdout,
+                    path => LogTarget::File(path.into()),
+                }),
+        })
+    }
+}
+
+fn seconds(value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|error| PyValueError::new_err(error.to_string()))
+}
