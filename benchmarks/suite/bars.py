@@ -80,14 +80,13 @@ def verdicts(results: Results, peers: dict[str, list[str]]) -> Iterator[Verdict]
     ``peers`` gives the rivals of each Bicorn server, for the bars that speak of the best.
     """
     for bar in BARS:
-        own = results.cpu_us(bar.work, bar.server)
-        if own is None:
+        if results.get(bar.work, bar.server) is None:
             continue
-        peer, cost = _peer(bar, results, peers)
-        if cost is None:
-            yield Verdict(f"{bar.work:8} {bar.server:15} beside {bar.peer}, not measured", None)
+        peer, ratio = _ratio(bar, results, peers)
+        if ratio is None:
+            yield Verdict(f"{bar.work:8} {bar.server:15} to {bar.peer}: not measured", None)
         else:
-            yield within(f"{bar.work:8} {bar.server:15} to {peer}", own / cost, bar.most)
+            yield within(f"{bar.work:8} {bar.server:15} to {peer}", ratio, bar.most)
 
 
 def within(subject: str, figure: float, most: float, unit: str = "x") -> Verdict:
@@ -97,15 +96,16 @@ def within(subject: str, figure: float, most: float, unit: str = "x") -> Verdict
     return Verdict(f"{subject}: {figure:.{places}f} {unit} (at most {most:.{places}f})", met)
 
 
-def _peer(bar: Bar, results: Results, peers: dict[str, list[str]]) -> tuple[str, float | None]:
+def _ratio(bar: Bar, results: Results, peers: dict[str, list[str]]) -> tuple[str, float | None]:
+    """The peer of a bar by name, and the ratio to it. The best peer is the one that makes the ratio largest."""
     if bar.peer != BEST_PEER:
-        return bar.peer, results.cpu_us(bar.work, bar.peer)
-    costs = [
-        (cost, peer)
+        return bar.peer, results.ratio(bar.work, bar.server, bar.peer)
+    ratios = [
+        (ratio, peer)
         for peer in peers[bar.server]
-        if (cost := results.cpu_us(bar.work, peer)) is not None
+        if (ratio := results.ratio(bar.work, bar.server, peer)) is not None
     ]
-    if not costs:
+    if not ratios:
         return bar.peer, None
-    cost, peer = min(costs)
-    return f"{peer}, {bar.peer}", cost
+    ratio, peer = max(ratios)
+    return f"{peer}, {bar.peer}", ratio

@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--retries",
         type=int,
         default=2,
-        help="of a measurement, while other processes use the server's core (default 2)",
+        help="of a measurement, while other processes use the two cores (default 2)",
     )
     parser.add_argument("--python", default=sys.executable, help="the interpreter of all servers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample here")

@@ -5,6 +5,7 @@ So a slow spell of the machine meets all servers alike, and the median of the ro
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from statistics import median
 
 from benchmarks.suite.load import Load
 from benchmarks.suite.measure import Bench, Sample, measure, medians
@@ -29,9 +30,23 @@ class Results:
     def of_work(self, work: str) -> dict[str, Sample]:
         return {s: medians(all_) for (w, s), all_ in self.samples.items() if w == work}
 
-    def cpu_us(self, work: str, server: str) -> float | None:
-        sample = self.get(work, server)
-        return None if sample is None else sample.cpu_us
+    def ratio(self, work: str, server: str, reference: str) -> float | None:
+        """The median over the rounds of what one server costs to another; ``None`` if one was not measured.
+
+        Within a round they are measured in the same minute, so what slows the machine for longer cancels out. A round
+        in which either was disturbed counts only if there is no other.
+        """
+        pairs = list(
+            zip(
+                self.samples.get((work, server), []),
+                self.samples.get((work, reference), []),
+                strict=False,
+            )
+        )
+        if not pairs:
+            return None
+        quiet = [(a, b) for a, b in pairs if not a.disturbed and not b.disturbed]
+        return median(a.cpu_us / b.cpu_us for a, b in quiet or pairs)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.suite.process import CLIENT_CORE, ROOT, ServerFailed, on_core
+from benchmarks.suite.process import CLIENT_CORE, ROOT, ServerFailed, cpu_clock, on_core
 from benchmarks.suite.servers import Target
 from benchmarks.suite.works import Work
 
@@ -52,6 +52,12 @@ class LoadClient:
         self._say("go\n")
         return Tally(**json.loads(self._hear()))
 
+    def cpu_seconds(self) -> float:
+        return cpu_clock(self._process.pid)
+
+    def wait_ready(self) -> None:
+        self._hear()
+
     def _hear(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -64,9 +70,6 @@ class LoadClient:
         assert self._process.stdin is not None
         self._process.stdin.write(line)
         self._process.stdin.flush()
-
-    def wait_ready(self) -> None:
-        self._hear()
 
 
 def build_client() -> Path:

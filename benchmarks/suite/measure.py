@@ -4,13 +4,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.suite.load import Load, loading
-from benchmarks.suite.process import core_seconds, serving
+from benchmarks.suite.load import Load, LoadClient, loading
+from benchmarks.suite.process import (
+    CLIENT_CORE,
+    SERVER_CORE,
+    ServerProcess,
+    core_seconds,
+    serving,
+)
 from benchmarks.suite.servers import Server
 from benchmarks.suite.works import Work
 
 FOREIGN_MOST = 0.04
-"""Share of the server's core that other processes may use before a measurement counts as disturbed."""
+"""Share of either core that other processes may use before a measurement counts as disturbed."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,8 @@ class Bench:
 class Sample:
     """What was seen of a server. ``cpu_us`` is the processor time of one request.
 
-    ``busy`` is the share of its core that the server used, and ``foreign`` the share that others used. What others
-    do costs the server its caches, and so processor time.
+    ``busy`` is the share of its core that the server used. ``foreign`` is the share that others used of this core
+    or of the client's: they cost the server its caches, and a client that is held up lets the server fall asleep.
     """
 
     cpu_us: float
@@ -71,19 +77,49 @@ def _attempt(bench: Bench, server: Server, work: Work, load: Load) -> Sample:
         serving(server, work.apps.get(server.interface, ""), bench.python) as process,
         loading(bench.client, process.target, work, load) as client,
     ):
-        before, core_before = process.cpu_seconds(), core_seconds()
+        before = _Clocks.read(process, client)
         tally = client.run()
-        used = process.cpu_seconds() - before
-        used_by_all = core_seconds() - core_before
+        used = _Clocks.read(process, client).since(before)
         memory = process.memory()
     return Sample(
-        cpu_us=used / tally.requests * 1e6,
+        cpu_us=used.server / tally.requests * 1e6,
         rate=tally.requests / tally.seconds,
         p50_us=tally.p50_us,
         p99_us=tally.p99_us,
         rss=memory.rss,
         pss=memory.pss,
-        busy=used / tally.seconds,
-        foreign=max(0.0, used_by_all - used) / tally.seconds,
+        busy=used.server / tally.seconds,
+        foreign=used.foreign() / tally.seconds,
         reconnects=tally.reconnects,
     )
+
+
+@dataclass(frozen=True)
+class _Clocks:
+    """Seconds of processor time: of the two sides, and of their cores whoever used them."""
+
+    server: float
+    client: float
+    server_core: float
+    client_core: float
+
+    @classmethod
+    def read(cls, process: ServerProcess, client: LoadClient) -> "_Clocks":
+        return cls(
+            process.cpu_seconds(),
+            client.cpu_seconds(),
+            core_seconds(SERVER_CORE),
+            core_seconds(CLIENT_CORE),
+        )
+
+    def since(self, before: "_Clocks") -> "_Clocks":
+        return _Clocks(
+            self.server - before.server,
+            self.client - before.client,
+            self.server_core - before.server_core,
+            self.client_core - before.client_core,
+        )
+
+    def foreign(self) -> float:
+        """What others used of the core where they used more."""
+        return max(0.0, self.server_core - self.server, self.client_core - self.client)

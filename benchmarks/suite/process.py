@@ -56,7 +56,7 @@ class ServerProcess:
 
     def cpu_seconds(self) -> float:
         """What the processes have used of their processor so far, to the nanosecond."""
-        return sum(_cpu_clock(pid) for pid in self.pids())
+        return sum(cpu_clock(pid) for pid in self.pids())
 
     def memory(self) -> Memory:
         rss = pss = 0
@@ -123,14 +123,25 @@ def fetch(port: int, path: str) -> bytes:
     return answer.partition(b"\r\n\r\n")[2]
 
 
-def core_seconds() -> float:
-    """What all processes together have used of the server's core so far, in clock ticks of usually 10 ms."""
+def core_seconds(core: int) -> float:
+    """What all processes together have used of a core so far, in clock ticks of usually 10 ms."""
     for line in Path("/proc/stat").read_text().splitlines():
         name, *ticks = line.split()
-        if name == f"cpu{SERVER_CORE}":
+        if name == f"cpu{core}":
             user, nice, system, _idle, _wait, irq, softirq, steal = map(int, ticks[:8])
             return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
     return 0.0
+
+
+def cpu_clock(pid: int) -> float:
+    """The processor time of all threads of a process, those that ended included.
+
+    This is what clock_getcpuclockid(3) computes; unlike the fields of /proc/PID/stat it is not in clock ticks.
+    """
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return 0.0
 
 
 def free_port() -> int:
@@ -187,14 +198,3 @@ def _session(pid: int) -> int | None:
         return os.getsid(pid)
     except ProcessLookupError:
         return None
-
-
-def _cpu_clock(pid: int) -> float:
-    """The processor time of all threads of a process, those that ended included.
-
-    This is what clock_getcpuclockid(3) computes; unlike the fields of /proc/PID/stat it is not in clock ticks.
-    """
-    try:
-        return time.clock_gettime((~pid << 3) | 2)
-    except OSError:
-        return 0.0

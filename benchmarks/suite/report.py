@@ -25,22 +25,25 @@ def terminal_tables(results: Results, plan: Plan) -> str:
         samples = results.of_work(work.name)
         if not samples:
             continue
-        first = next(iter(samples.values())).cpu_us
+        first = next(iter(samples))
         lines = [
             f"{work.name}: {work.meaning}, {plan.load.connections} connections",
             f"{'server':16} {'CPU us/req':>10} {'ratio':>6} {'req/s':>9} {'p50 ms':>7} {'p99 ms':>7} "
             f"{'PSS MiB':>8} {'RSS MiB':>8} {'core':>5}",
         ]
-        lines += [_line(name, sample, first) for name, sample in samples.items()]
+        lines += [
+            _line(name, sample, results.ratio(work.name, name, first))
+            for name, sample in samples.items()
+        ]
         tables.append("\n".join(lines))
     return "\n\n".join(tables)
 
 
-def _line(name: str, sample: Sample, first: float) -> str:
+def _line(name: str, sample: Sample, ratio: float | None) -> str:
     closing = "  closes connections" if sample.reconnects * 2 > sample.rate else ""
     disturbed = "  DISTURBED" if sample.disturbed else ""
     return (
-        f"{name:16} {sample.cpu_us:10.2f} {sample.cpu_us / first:6.2f} {sample.rate:9,.0f} "
+        f"{name:16} {sample.cpu_us:10.2f} {ratio or 0:6.2f} {sample.rate:9,.0f} "
         f"{sample.p50_us / 1000:7.2f} {sample.p99_us / 1000:7.2f} "
         f"{sample.pss / _MIB:8.1f} {sample.rss / _MIB:8.1f} {sample.busy:5.0%}{closing}{disturbed}"
     )
@@ -106,9 +109,9 @@ def _interface_table(results: Results, interface: Interface, heading: str) -> st
 
 
 def _cell(results: Results, work: str, server: str, first: str) -> str:
-    cost, reference = results.cpu_us(work, server), results.cpu_us(work, first)
-    if cost is None:
+    sample, ratio = results.get(work, server), results.ratio(work, server, first)
+    if sample is None:
         return ""
-    if reference is None or server == first:
-        return f"{cost:.1f}"
-    return f"{cost:.1f} ({cost / reference:.2f})"
+    if ratio is None or server == first:
+        return f"{sample.cpu_us:.1f}"
+    return f"{sample.cpu_us:.1f} ({ratio:.2f})"
