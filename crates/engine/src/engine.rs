@@ -31,6 +31,10 @@ const LINGER_BUDGET: usize = 256 * 1024;
 const LOG_DELAY: Millis = 100;
 /// How long accepting rests when descriptors run out.
 const EXHAUSTION_REST: Millis = 500;
+/// Most steps of connections in one turn. What is left over, as where one peer sends without pause or
+/// has pipelined a thousand requests, waits for the next turn, so that the host's other tasks, timers
+/// and new connections have theirs.
+const STEPS_PER_TURN: usize = 128;
 /// Outboxes and request buffers that are kept for the next request.
 const SPARE: usize = 16;
 
@@ -59,14 +63,14 @@ pub struct Engine {
     pub(crate) connections: Table<Connection>,
     listeners: Vec<Option<Listener>>,
     /// When accepting is taken up again after descriptors ran out, or zero.
-    resting_until: Millis,
+    pub(crate) resting_until: Millis,
     work: VecDeque<ConnectionId>,
     events: VecDeque<Event>,
     pub(crate) gathering: Vec<ConnectionId>,
     pub(crate) clock: Clock,
-    wheel: Wheel,
-    armed: Option<Millis>,
-    log_due: Millis,
+    pub(crate) wheel: Wheel,
+    pub(crate) armed: Option<Millis>,
+    pub(crate) log_due: Millis,
     pub(crate) accounts: Accounts,
     pub(crate) log: Option<AccessLog>,
     /// Boxes, because they are handed to whoever drives the engine and come back.
@@ -79,7 +83,8 @@ pub struct Engine {
     pub(crate) assembly: Vec<u8>,
     pub(crate) stage: Stage,
     /// Whether events are being handed out, so that nobody has to be woken for new ones.
-    in_turn: bool,
+    pub(crate) in_turn: bool,
+    steps_left: usize,
 }
 
 impl Engine {
@@ -116,6 +121,7 @@ impl Engine {
             assembly: Vec::with_capacity(4096),
             stage: Stage::Serving,
             in_turn: false,
+            steps_left: 0,
         })
     }
 
@@ -171,6 +177,7 @@ impl Engine {
     /// Begins a turn with readiness that was waited for elsewhere.
     pub fn begin_turn_with(&mut self, batch: &Batch) {
         self.in_turn = true;
+        self.steps_left = STEPS_PER_TURN;
         let now = self.clock.refresh();
         self.accounts.beat(now, self.connections.len());
         for &(source, readiness) in &batch.events {
@@ -193,7 +200,11 @@ impl Engine {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
+            if self.steps_left == 0 {
+                return None;
+            }
             let id = self.work.pop_front()?;
+            self.steps_left -= 1;
             if let Some(event) = self.advance(id) {
                 return Some(event);
             }
@@ -389,7 +400,7 @@ impl Engine {
         self.resting_until = self.clock.millis() + EXHAUSTION_REST;
     }
 
-    fn end_rest(&mut self, now: Millis) {
+    pub(crate) fn end_rest(&mut self, now: Millis) {
         if self.resting_until == 0 || now < self.resting_until {
             return;
         }
@@ -532,102 +543,19 @@ impl Engine {
         }
     }
 
-    /// Sets when something must have happened on a connection; zero for never.
-    pub(crate) fn set_deadline(&mut self, id: ConnectionId, deadline: Millis) {
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        connection.deadline = deadline;
-        if deadline == 0 {
-            return;
-        }
-        let tick = self.wheel.tick_of(deadline);
-        if connection.tick == 0 || tick < connection.tick {
-            connection.tick = tick;
-            self.wheel.insert(tick, id);
-            if !self.in_turn {
-                self.set_timer();
-            }
-        }
-    }
-
-    fn handle_deadlines(&mut self, now: Millis) {
-        while let Some((tick, due)) = self.wheel.take_due(now) {
-            for id in due {
-                self.look_at_deadline(id, tick, now);
-            }
-        }
-        self.end_rest(now);
-        if self.log_due != 0 && self.log_due <= now {
-            self.log_due = 0;
-            if let Some(log) = &mut self.log {
-                log.hand_over();
-            }
-        }
-    }
-
-    fn look_at_deadline(&mut self, id: ConnectionId, tick: u64, now: Millis) {
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        if connection.tick != tick {
-            // An earlier entry has taken this one's place.
-            return;
-        }
-        connection.tick = 0;
-        let deadline = connection.deadline;
-        if deadline == 0 {
-            return;
-        }
-        if deadline > now {
-            self.set_deadline(id, deadline);
-        } else {
-            self.expire(id);
-        }
-    }
-
-    /// What happens when a deadline has passed.
-    fn expire(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get(id) else {
-            return;
-        };
-        // What has arrived in the meantime is looked at first: the loop may have been blocked.
-        let is_silent = connection.is_between_requests();
-        match connection.phase {
-            Phase::Idle | Phase::Head { .. } if is_silent => {
-                if connection.marks.has(Marks::READABLE) {
-                    self.schedule(id);
-                } else {
-                    self.drop_connection(id);
-                }
-            }
-            Phase::Idle | Phase::Head { .. } => {
-                self.refuse(id, bicorn_proto::Refusal::Timeout);
-            }
-            Phase::Exchange => self.expire_exchange(id),
-            Phase::Discarding { .. } | Phase::Farewell | Phase::Lingering { .. } => {
-                self.drop_connection(id);
-            }
-        }
-    }
-
-    fn set_timer(&mut self) {
-        let log_due = (self.log_due != 0).then_some(self.log_due);
-        let rest_due = (self.resting_until != 0).then_some(self.resting_until);
-        let due = [self.wheel.next_due(), log_due, rest_due]
-            .into_iter()
-            .flatten()
-            .min();
-        if due != self.armed && self.poller.arm(due).is_ok() {
-            self.armed = due;
-        }
-    }
-
     /// Marks a connection as possibly readable, for one who waited for its descriptor alone.
     pub fn note_readable(&mut self, id: ExchangeId) {
         if let Some(connection) = self.connections.get_mut(id.connection) {
             connection.marks.set(Marks::READABLE);
         }
+    }
+
+    pub(crate) fn exchange_mut(&mut self, id: ExchangeId) -> Option<&mut Exchange> {
+        let connection = self.connections.get_mut(id.connection)?;
+        if connection.serial != id.serial {
+            return None;
+        }
+        connection.exchange.as_deref_mut()
     }
 
     /// Sends what waits for a connection, as far as the peer takes it.

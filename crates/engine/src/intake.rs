@@ -4,10 +4,10 @@
 
 use bicorn_proto::Refusal;
 use bicorn_proto::http1::{
-    self, BodyReader, Expectation, Framing, Persistence, Progress, ResponseHead, response,
+    self, BodyReader, Expectation, Framing, Persistence, Progress, response,
 };
 
-use crate::access_log::{LogDraft, Outcome};
+use crate::access_log::LogDraft;
 use crate::clock;
 use crate::connection::{Connection, Marks, Phase, Received};
 use crate::content::Content;
@@ -478,104 +478,6 @@ impl Engine {
         );
         self.schedule(id);
     }
-
-    /// Answers a request that is refused, if nothing was answered yet, and ends the connection.
-    pub(crate) fn refuse(&mut self, id: ConnectionId, refusal: Refusal) -> Option<Event> {
-        self.accounts.failed();
-        let connection = self.connections.get_mut(id)?;
-        let peer = connection.peer;
-        let name = ExchangeId {
-            connection: id,
-            serial: connection.serial,
-        };
-        let mut event = None;
-        let mut draft = None;
-        if let Some(mut exchange) = connection.exchange.take() {
-            if exchange.waiting.content || exchange.waiting.room {
-                event = Some(Event::Wake(name));
-            }
-            if exchange.outbound == Outbound::Pending {
-                draft = exchange.log.take();
-            }
-            let is_answered = exchange.outbound != Outbound::Pending;
-            self.end_exchange(peer, &exchange);
-            if is_answered {
-                self.drop_connection(id);
-                return event;
-            }
-        }
-        let text = refusal_text(refusal, self.clock.date_line());
-        let draft = draft.unwrap_or_else(LogDraft::unreadable);
-        let outcome = Outcome {
-            status: refusal.status(),
-            bytes: text.len() as u64,
-            micros: 0,
-        };
-        self.log_line(peer, &draft, &outcome);
-        self.say_farewell(id, &text);
-        event
-    }
-
-    fn say_farewell(&mut self, id: ConnectionId, text: &[u8]) {
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        connection.phase = Phase::Farewell;
-        self.set_deadline(
-            id,
-            self.clock.millis() + millis(self.settings.write_timeout),
-        );
-        self.send_raw(id, text);
-    }
-
-    pub(crate) fn exchange_mut(&mut self, id: ExchangeId) -> Option<&mut Exchange> {
-        let connection = self.connections.get_mut(id.connection)?;
-        if connection.serial != id.serial {
-            return None;
-        }
-        connection.exchange.as_deref_mut()
-    }
-
-    /// Sets the earliest of an exchange's deadlines: the body's pace, and the peer's taking of the answer.
-    pub(crate) fn refresh_deadline(&mut self, id: ConnectionId) {
-        let (rate, grace) = (
-            self.settings.body_rate,
-            millis(self.settings.body_rate_grace),
-        );
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        let Some(exchange) = &connection.exchange else {
-            return;
-        };
-        let body = match exchange.inbound {
-            Inbound::Reading(_) => exchange.pace.deadline(rate, grace),
-            _ => 0,
-        };
-        let deadline = match (body, exchange.stall_deadline) {
-            (0, stall) => stall,
-            (body, 0) => body,
-            (body, stall) => body.min(stall),
-        };
-        self.set_deadline(id, deadline);
-    }
-
-    /// A body came too slowly, or the peer takes nothing of the answer.
-    pub(crate) fn expire_exchange(&mut self, id: ConnectionId) {
-        let now = self.clock.millis();
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        let Some(exchange) = &connection.exchange else {
-            return;
-        };
-        let is_stalled = exchange.stall_deadline != 0 && exchange.stall_deadline <= now;
-        if is_stalled || exchange.outbound != Outbound::Pending {
-            self.drop_connection(id);
-        } else if let Some(event) = self.refuse(id, Refusal::Timeout) {
-            self.announce(event);
-        }
-    }
 }
 
 /// Looks for a head in the inbox, or in what one read from the socket gives.
@@ -635,29 +537,4 @@ fn take_head(
     request.buffer[..length].copy_from_slice(&bytes[..length]);
     connection.inbox.consume(length);
     Ok(Some(length))
-}
-
-/// A refusal's answer: the status and one sentence, and the end of the connection.
-fn refusal_text(refusal: Refusal, date_line: &[u8]) -> Vec<u8> {
-    let mut head = ResponseHead::default();
-    let reason = refusal.reason().as_bytes();
-    let mut text = Vec::with_capacity(256);
-    if head.begin(refusal.status(), None).is_ok()
-        && head
-            .field(b"content-type", b"text/plain; charset=utf-8")
-            .is_ok()
-    {
-        let around = response::Circumstances {
-            version: http1::Version::Http11,
-            is_head: false,
-            persistence: Persistence::Close,
-            date: date_line,
-            server: b"",
-            whole: Some(reason.len() as u64 + 1),
-        };
-        head.finish(&around, &mut text);
-        text.extend_from_slice(reason);
-        text.push(b'\n');
-    }
-    text
 }

@@ -134,10 +134,19 @@ impl Engine {
     }
 
     /// Answers for an application that failed: with 500 where nothing was said, with a body that is
-    /// visibly broken off where something was, and not at all where all was.
-    pub fn fail(&mut self, id: ExchangeId) {
-        match self.exchange_mut(id).map(|exchange| exchange.outbound) {
-            Some(Outbound::Pending) => {
+    /// visibly broken off where something was, and not at all where all was. Whether there was still
+    /// a peer that waited.
+    pub fn fail(&mut self, id: ExchangeId) -> bool {
+        let Some(outbound) = self.exchange_mut(id).map(|exchange| exchange.outbound) else {
+            return false;
+        };
+        let connection = self.connections.get(id.connection);
+        if connection.is_some_and(|connection| connection.marks.has(Marks::TOLD)) {
+            self.drop_connection(id.connection);
+            return false;
+        }
+        match outbound {
+            Outbound::Pending => {
                 let mut head = ResponseHead::default();
                 let body = &b"Internal Server Error\n"[..];
                 if head.begin(500, None).is_ok()
@@ -157,9 +166,10 @@ impl Engine {
                 }
                 self.accounts.failed();
             }
-            Some(Outbound::Open(writer)) => self.break_off(id.connection, writer),
-            Some(Outbound::Complete) | None => {}
+            Outbound::Open(writer) => self.break_off(id.connection, writer),
+            Outbound::Complete => return false,
         }
+        true
     }
 
     /// Ends a response before its end, so that the peer can tell: the length or the last chunk is

@@ -92,6 +92,8 @@ enum Writing {
     Streaming,
     /// All of it was.
     Done,
+    /// The peer left before that.
+    Gone,
 }
 
 struct State {
@@ -302,7 +304,7 @@ impl AsgiExchange {
         let sent = match sent {
             Ok(sent) => sent,
             Err(ReplyError::Gone) => {
-                state.writing = Writing::Done;
+                state.writing = Writing::Gone;
                 return Err(errors::from_reply(ReplyError::Gone));
             }
             Err(error) => return Err(errors::from_reply(error)),
@@ -320,26 +322,31 @@ impl AsgiExchange {
     }
 
     /// The application has ended, well or not: what it left open is closed, and what it did wrong is
-    /// reported.
+    /// reported. A peer that left is no fault of the application: neither what it left unsaid then,
+    /// nor that it lets the exceptions pass which told it so.
     pub fn end(&self, py: Python<'_>, error: Option<PyErr>, scope: &Bound<'_, PyDict>) {
         let is_complete = self.state().writing == Writing::Done;
-        let error = match error {
-            None if is_complete => return,
-            None => contract("the application returned without completing its response"),
-            // The peer's leaving is no fault of an application that lets the exception pass.
-            Some(error) if error.is_instance_of::<ClientDisconnected>(py) => return self.fail(),
-            Some(error) if is_complete && error.is_instance_of::<CancelledError>(py) => return,
-            Some(error) => error,
+        if is_complete && error.is_none() {
+            return;
+        }
+        let had_peer = self
+            .shared
+            .core
+            .get()
+            .is_some_and(|core| core.lock().fail(self.id));
+        let is_farewell = |error: &PyErr| {
+            error.is_instance_of::<ClientDisconnected>(py)
+                || error.is_instance_of::<CancelledError>(py)
         };
-        self.fail();
+        let error = match error {
+            Some(error) if had_peer || !is_farewell(&error) => error,
+            None if had_peer => {
+                contract("the application returned without completing its response")
+            }
+            _ => return,
+        };
         if let Err(failure) = self.report(py, error, scope) {
             failure.write_unraisable(py, None);
-        }
-    }
-
-    fn fail(&self) {
-        if let Some(core) = self.shared.core.get() {
-            core.lock().fail(self.id);
         }
     }
 

@@ -1,0 +1,145 @@
+//! Deadlines: what happens when something did not happen in time.
+//!
+//! Owns when a connection is looked at, and what its phase makes of a deadline that has passed. The
+//! wheel and the timer descriptor do the waiting.
+
+use bicorn_proto::Refusal;
+
+use crate::access_log::AccessLog;
+use crate::clock::Millis;
+use crate::connection::{Marks, Phase};
+use crate::engine::{Engine, millis};
+use crate::exchange::{Inbound, Outbound};
+use crate::table::ConnectionId;
+
+impl Engine {
+    /// Sets when something must have happened on a connection; zero for never.
+    pub(crate) fn set_deadline(&mut self, id: ConnectionId, deadline: Millis) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        connection.deadline = deadline;
+        if deadline == 0 {
+            return;
+        }
+        let tick = self.wheel.tick_of(deadline);
+        if connection.tick == 0 || tick < connection.tick {
+            connection.tick = tick;
+            self.wheel.insert(tick, id);
+            if !self.in_turn {
+                self.set_timer();
+            }
+        }
+    }
+
+    pub(crate) fn handle_deadlines(&mut self, now: Millis) {
+        while let Some((tick, due)) = self.wheel.take_due(now) {
+            for id in due {
+                self.look_at_deadline(id, tick, now);
+            }
+        }
+        self.end_rest(now);
+        if self.log_due != 0 && self.log_due <= now {
+            self.log_due = 0;
+            self.log.iter_mut().for_each(AccessLog::hand_over);
+        }
+    }
+
+    fn look_at_deadline(&mut self, id: ConnectionId, tick: u64, now: Millis) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if connection.tick != tick {
+            // An earlier entry has taken this one's place.
+            return;
+        }
+        connection.tick = 0;
+        let deadline = connection.deadline;
+        if deadline == 0 {
+            return;
+        }
+        if deadline > now {
+            self.set_deadline(id, deadline);
+        } else {
+            self.expire(id);
+        }
+    }
+
+    /// What happens when a deadline has passed.
+    pub(crate) fn expire(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else {
+            return;
+        };
+        // What has arrived in the meantime is looked at first: the loop may have been blocked.
+        let is_silent = connection.is_between_requests();
+        match connection.phase {
+            Phase::Idle | Phase::Head { .. } if is_silent => {
+                if connection.marks.has(Marks::READABLE) {
+                    self.schedule(id);
+                } else {
+                    self.drop_connection(id);
+                }
+            }
+            Phase::Idle | Phase::Head { .. } => {
+                self.refuse(id, Refusal::Timeout);
+            }
+            Phase::Exchange => self.expire_exchange(id),
+            Phase::Discarding { .. } | Phase::Farewell | Phase::Lingering { .. } => {
+                self.drop_connection(id);
+            }
+        }
+    }
+
+    pub(crate) fn set_timer(&mut self) {
+        let log_due = (self.log_due != 0).then_some(self.log_due);
+        let rest_due = (self.resting_until != 0).then_some(self.resting_until);
+        let due = [self.wheel.next_due(), log_due, rest_due]
+            .into_iter()
+            .flatten()
+            .min();
+        if due != self.armed && self.poller.arm(due).is_ok() {
+            self.armed = due;
+        }
+    }
+
+    /// Sets the earliest of an exchange's deadlines: the body's pace, and the peer's taking of the answer.
+    pub(crate) fn refresh_deadline(&mut self, id: ConnectionId) {
+        let (rate, grace) = (
+            self.settings.body_rate,
+            millis(self.settings.body_rate_grace),
+        );
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let Some(exchange) = &connection.exchange else {
+            return;
+        };
+        let body = match exchange.inbound {
+            Inbound::Reading(_) => exchange.pace.deadline(rate, grace),
+            _ => 0,
+        };
+        let deadline = match (body, exchange.stall_deadline) {
+            (0, stall) => stall,
+            (body, 0) => body,
+            (body, stall) => body.min(stall),
+        };
+        self.set_deadline(id, deadline);
+    }
+
+    /// A body came too slowly, or the peer takes nothing of the answer.
+    pub(crate) fn expire_exchange(&mut self, id: ConnectionId) {
+        let now = self.clock.millis();
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let Some(exchange) = &connection.exchange else {
+            return;
+        };
+        let is_stalled = exchange.stall_deadline != 0 && exchange.stall_deadline <= now;
+        if is_stalled || exchange.outbound != Outbound::Pending {
+            self.drop_connection(id);
+        } else if let Some(event) = self.refuse(id, Refusal::Timeout) {
+            self.announce(event);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Refusing: the answer to bytes that are no acceptable request, and the end of their connection.
+
+use bicorn_proto::Refusal;
+use bicorn_proto::http1::{Persistence, ResponseHead, Version, response};
+
+use crate::access_log::{LogDraft, Outcome};
+use crate::connection::Phase;
+use crate::engine::{Engine, Event, millis};
+use crate::exchange::{ExchangeId, Outbound};
+use crate::table::ConnectionId;
+
+impl Engine {
+    /// Answers a request that is refused, if nothing was answered yet, and ends the connection.
+    pub(crate) fn refuse(&mut self, id: ConnectionId, refusal: Refusal) -> Option<Event> {
+        self.accounts.failed();
+        let connection = self.connections.get_mut(id)?;
+        let peer = connection.peer;
+        let name = ExchangeId {
+            connection: id,
+            serial: connection.serial,
+        };
+        let mut event = None;
+        let mut draft = None;
+        if let Some(mut exchange) = connection.exchange.take() {
+            if exchange.waiting.content || exchange.waiting.room {
+                event = Some(Event::Wake(name));
+            }
+            if exchange.outbound == Outbound::Pending {
+                draft = exchange.log.take();
+            }
+            let is_answered = exchange.outbound != Outbound::Pending;
+            self.end_exchange(peer, &exchange);
+            if is_answered {
+                self.drop_connection(id);
+                return event;
+            }
+        }
+        let text = refusal_text(refusal, self.clock.date_line());
+        let draft = draft.unwrap_or_else(LogDraft::unreadable);
+        let outcome = Outcome {
+            status: refusal.status(),
+            bytes: text.len() as u64,
+            micros: 0,
+        };
+        self.log_line(peer, &draft, &outcome);
+        self.say_farewell(id, &text);
+        event
+    }
+
+    fn say_farewell(&mut self, id: ConnectionId, text: &[u8]) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        connection.phase = Phase::Farewell;
+        self.set_deadline(
+            id,
+            self.clock.millis() + millis(self.settings.write_timeout),
+        );
+        self.send_raw(id, text);
+    }
+}
+
+/// A refusal's answer: the status and one sentence, and the end of the connection.
+fn refusal_text(refusal: Refusal, date_line: &[u8]) -> Vec<u8> {
+    let mut head = ResponseHead::default();
+    let reason = refusal.reason().as_bytes();
+    let mut text = Vec::with_capacity(256);
+    if head.begin(refusal.status(), None).is_ok()
+        && head
+            .field(b"content-type", b"text/plain; charset=utf-8")
+            .is_ok()
+    {
+        let around = response::Circumstances {
+            version: Version::Http11,
+            is_head: false,
+            persistence: Persistence::Close,
+            date: date_line,
+            server: b"",
+            whole: Some(reason.len() as u64 + 1),
+        };
+        head.finish(&around, &mut text);
+        text.extend_from_slice(reason);
+        text.push(b'\n');
+    }
+    text
+}
