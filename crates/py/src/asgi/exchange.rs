@@ -290,6 +290,7 @@ impl AsgiExchange {
                     "http.response.body came after the end of the body",
                 ));
             }
+            Writing::Gone => return Err(errors::from_reply(ReplyError::Gone)),
             Writing::Started => Some(&state.head),
             Writing::Streaming => None,
         };
