@@ -12,6 +12,7 @@ from benchmarks.suite.further import FURTHER
 from benchmarks.suite.load import ClientMissing, Load, allow_connections, build_client
 from benchmarks.suite.machine import facts
 from benchmarks.suite.measure import Bench
+from benchmarks.suite.pace import Pace
 from benchmarks.suite.process import CLIENT_CORE, ROOT, ServerFailed, on_core
 from benchmarks.suite.servers import SERVERS, Server
 from benchmarks.suite.works import WORKS
@@ -24,7 +25,7 @@ def main() -> int:
     allow_connections()
     servers = _available(arguments.servers)
     try:
-        bench = Bench(sys.executable, build_client(), arguments.retries)
+        bench = Bench(sys.executable, build_client(), Pace(), arguments.patience)
         with on_core(CLIENT_CORE):
             if arguments.measurement == "compare":
                 _compare(bench, servers, arguments)
@@ -53,12 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--servers", type=_names(SERVERS), default=list(SERVERS), metavar="A,B")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison (default 3)")
     parser.add_argument("--connections", type=int, default=64, help="kept busy (default 64)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of a measurement (default 2)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a measurement (default 1)")
     parser.add_argument(
-        "--retries",
-        type=int,
-        default=2,
-        help="of a measurement, while other processes use the two cores (default 2)",
+        "--patience",
+        type=float,
+        default=6.0,
+        help="how many times longer a measurement may take while the machine is not quiet (default 6)",
     )
     parser.add_argument("--python", default=sys.executable, help="the interpreter of all servers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample here")

@@ -21,11 +21,16 @@ class ClientMissing(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """How a server is loaded: ``requests`` and ``seconds`` bound a run, whichever comes first."""
+    """How a server is loaded.
+
+    ``seconds`` is how long it is measured in sum; ``requests`` and ``window`` (seconds) bound one run of the client,
+    whichever comes first.
+    """
 
     connections: int = 64
-    seconds: float = 2.0
+    seconds: float = 1.0
     warm_up: float = 0.5
+    window: float = 0.1
     requests: int | None = None
 
 
@@ -48,7 +53,7 @@ class LoadClient:
         self._process = process
 
     def run(self) -> Tally:
-        """Measures. The connections stay open afterwards."""
+        """One run. The connections stay open afterwards, for the next."""
         self._say("go\n")
         return Tally(**json.loads(self._hear()))
 
@@ -99,7 +104,7 @@ def loading(client: Path, target: Target, work: Work, load: Load) -> Iterator[Lo
     command = [
         *(str(client), "--address", target.address, "--request", str(request)),
         *("--body-length", str(work.body_length), "--connections", str(load.connections)),
-        *("--time", str(load.seconds), "--warm-up", str(load.warm_up)),
+        *("--time", str(load.window), "--warm-up", str(load.warm_up)),
     ]
     if load.requests is not None:
         command += ["--requests", str(load.requests)]

@@ -40,7 +40,7 @@ def terminal_tables(results: Results, plan: Plan) -> str:
 
 
 def _line(name: str, sample: Sample, ratio: float | None) -> str:
-    closing = "  closes connections" if sample.reconnects * 2 > sample.rate else ""
+    closing = "  closes connections" if sample.reconnects > 0.5 else ""
     disturbed = "  DISTURBED" if sample.disturbed else ""
     return (
         f"{name:16} {sample.cpu_us:10.2f} {ratio or 0:6.2f} {sample.rate:9,.0f} "

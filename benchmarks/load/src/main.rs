@@ -3,10 +3,10 @@
 //! A client that sleeps makes the server pay for waking its processor, so this one polls. It knows HTTP/1.1
 //! answers and nothing of the servers under test, and it loads nothing but the machine that it runs on.
 //!
-//! Standard output carries `ready` once every connection has had an answer and the warm-up is over; a line on
-//! standard input starts the measurement; the result is one line of JSON, written while all connections are
+//! Standard output carries `ready` once every connection has had an answer and the warm-up is over; each line on
+//! standard input starts a measurement; its result is one line of JSON, written while all connections are
 //! still open; the end of standard input closes them. So the caller reads the server's counters exactly where
-//! the measurement begins and ends, and can look at a server that holds idle connections.
+//! a measurement begins and ends, and can look at a server that holds idle connections.
 
 #![forbid(unsafe_code)]
 
@@ -45,13 +45,13 @@ fn run() -> Result<(), Box<dyn Error>> {
         })?;
     }
     say("ready")?;
-    stdin().read_line(&mut String::new())?;
-    let tally = client.run(&Bounds {
-        requests: options.requests,
-        time: options.time,
-    })?;
-    say(&json(&tally))?;
-    while stdin().read_line(&mut String::new())? > 0 {}
+    while stdin().read_line(&mut String::new())? > 0 {
+        let tally = client.run(&Bounds {
+            requests: options.requests,
+            time: options.time,
+        })?;
+        say(&json(&tally))?;
+    }
     Ok(())
 }
 

@@ -19,9 +19,9 @@ pub struct Options {
     pub body_length: u64,
     /// How many connections are kept busy. Default 64.
     pub connections: usize,
-    /// The measurement ends when this many requests were sent. Default: no bound.
+    /// A measurement ends when this many requests were sent. Default: no bound.
     pub requests: u64,
-    /// The measurement ends after this time. Default 2 s.
+    /// A measurement ends after this time. Default 2 s.
     pub time: Duration,
     /// How long to load the server before the measurement. Default: one request on each connection.
     pub warm_up: Duration,
