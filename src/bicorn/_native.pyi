@@ -15,6 +15,9 @@ class _Future(Protocol):
     def done(self) -> bool: ...
     def __await__(self) -> Any: ...
 
+def die_with_parent(parent: int) -> None:
+    """Has the kernel kill this process when its parent ends; ends it now if that is not ``parent`` any more."""
+
 @final
 class Scoreboard:
     """An anonymous shared mapping with one slot for each worker; make it before the first fork."""

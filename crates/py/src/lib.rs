@@ -29,6 +29,13 @@ mod _native {
     #[pymodule_export]
     use crate::wsgi::WsgiGateway;
 
+    /// Has this process killed when its parent ends, and ends it now if the parent is not `parent`
+    /// any more. Does nothing where the system has no such thing.
+    #[pyfunction]
+    fn die_with_parent(parent: i32) {
+        bicorn_engine::die_with_parent(parent);
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))

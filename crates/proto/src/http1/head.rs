@@ -159,7 +159,8 @@ fn tokenize(
     if matches!(first, Ok(Some(_))) {
         return first;
     }
-    let Some(last) = memrchr(b'\n', bytes) else {
+    // A line that ends in a bare LF is refused for what it holds before what comes behind it is seen.
+    let Some(last) = bare_line_feed(bytes).or_else(|| memrchr(b'\n', bytes)) else {
         return Ok(None);
     };
     check_request_line(bytes, limits)?;
@@ -200,32 +201,41 @@ fn attempt(
 /// A lone LF ends a line for `httparse`, as RFC 9112 section 2.2 allows; others do not see a line
 /// end there, and that difference smuggles requests.
 fn check_line_breaks(bytes: &[u8]) -> Result<(), Refusal> {
-    for at in memchr_iter(b'\n', bytes) {
-        if at == 0 || bytes[at - 1] != b'\r' {
-            return Err(Refusal::BareLineBreak);
-        }
-    }
-    Ok(())
+    bare_line_feed(bytes).map_or(Ok(()), |_| Err(Refusal::BareLineBreak))
+}
+
+/// Where the first LF without a CR before it is.
+fn bare_line_feed(bytes: &[u8]) -> Option<usize> {
+    memchr_iter(b'\n', bytes).find(|&at| at == 0 || bytes[at - 1] != b'\r')
 }
 
 fn classify(error: httparse::Error, bytes: &[u8]) -> Refusal {
     match error {
         httparse::Error::HeaderName => Refusal::FieldName,
         httparse::Error::HeaderValue => Refusal::FieldValue,
-        httparse::Error::NewLine => Refusal::BareLineBreak,
+        httparse::Error::NewLine if !has_more_than_version(bytes) => Refusal::BareLineBreak,
         httparse::Error::TooManyHeaders => Refusal::TooManyFields,
         httparse::Error::Version if names_other_version(bytes) => Refusal::Version,
         _ => Refusal::RequestLine,
     }
 }
 
+/// The first line without its line end.
+fn request_line(bytes: &[u8]) -> &[u8] {
+    let mut lines = bytes.split(|&byte| byte == b'\n');
+    let line = lines.next().unwrap_or_default();
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Whether the request line goes on behind a version, as in `HTTP/1.10`; a lone CR is a line break to some.
+fn has_more_than_version(bytes: &[u8]) -> bool {
+    let line = request_line(bytes);
+    memchr(b'\r', line).is_none() && !matches!(line, [.., b'1', b'.', b'0' | b'1'])
+}
+
 /// Whether the request line is well formed but for a version such as `HTTP/2.0`.
 fn names_other_version(bytes: &[u8]) -> bool {
-    let line = bytes
-        .split(|&byte| byte == b'\n')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii_end();
+    let line = request_line(bytes);
     let mut parts = line.split(|&byte| byte == b' ');
     let version = (parts.next(), parts.next(), parts.next(), parts.next());
     matches!(version, (Some(_), Some(_), Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)

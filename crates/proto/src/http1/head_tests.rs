@@ -46,10 +46,8 @@ fn refusals_of_the_request_line() {
     refused(b"G@T / HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::RequestLine);
     refused(b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::RequestLine);
     refused(b"GET /\r\nHost: a\r\n\r\n", Refusal::RequestLine);
-    refused(
-        b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
-        Refusal::BareLineBreak,
-    );
+    refused(b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", Refusal::RequestLine);
+    refused(b"GET / HTTP/1.10\r\nHost: a\r\n\r\n", Refusal::RequestLine);
     refused(b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", Refusal::Version);
     refused(b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", Refusal::Version);
     refused(b"GET / HTTX/1.1\r\nHost: a\r\n\r\n", Refusal::RequestLine);
@@ -322,5 +320,17 @@ fn small_pieces_give_the_same_answer() {
     assert_eq!(
         parse(&bytes[..end], end - 1, &limits, &mut head),
         Ok(Some(end))
+    );
+}
+
+#[test]
+fn the_first_broken_line_gives_the_refusal() {
+    refused(
+        b"GET / HTTP/1.1\r\nHost: a\nA : b\r\n\r\n",
+        Refusal::BareLineBreak,
+    );
+    refused(
+        b"GET / HTTP/1.1\r\nA : b\r\nHost: a\n\r\n",
+        Refusal::FieldName,
     );
 }

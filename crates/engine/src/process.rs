@@ -1,0 +1,15 @@
+//! This process and its parent.
+
+use rustix::process::{
+    Pid, Signal, getpid, getppid, kill_process, set_parent_process_death_signal,
+};
+
+/// Has the kernel kill this process when its parent ends, so that nothing goes on serving unwatched.
+/// `parent` is the process that forked this one: if it has ended already, so does this one.
+pub fn die_with_parent(parent: i32) {
+    let is_set = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
+    if is_set && getppid().map(Pid::as_raw_pid) != Some(parent) {
+        // The parent ended before the kernel knew; there is nobody to tell.
+        let _unkillable = kill_process(getpid(), Signal::KILL);
+    }
+}

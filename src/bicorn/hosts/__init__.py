@@ -1,0 +1,65 @@
+"""Hosts: the loops that wait for the engine's descriptor and let it work.
+
+    asyncio_host.py   ASGI on asyncio or uvloop
+    plain.py          WSGI on the engine's own loop
+
+A host makes an engine and a gateway, listens, says that it is ready, and drains when it is told to stop. It
+knows its loop, and nothing of HTTP or of the parent.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+    import socket
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from bicorn._native import AsgiGateway, Engine, Scoreboard, WsgiGateway
+    from bicorn.config import Config
+
+
+class Job:
+    """What a host is given: the application and all that serving it takes."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        app: Any,
+        sockets: Sequence[socket.socket],
+        board: tuple[Scoreboard, int],
+        logger: logging.Logger,
+        report: Callable[[BaseException, str, str], None],
+        ready: Callable[[], None],
+    ) -> None:
+        self.config = config
+        self.app = app
+        self.sockets = sockets
+        self.board = board
+        self.logger = logger
+        self.report = report
+        self.ready = ready
+
+    def engine(self, gateway: AsgiGateway | WsgiGateway) -> Engine:
+        """An engine that accepts connections: a port that accepts is a port that serves."""
+        from bicorn._native import Engine
+
+        engine = Engine(self.config, gateway, *self.board)
+        for sock in self.sockets:
+            sock.listen(self.config.backlog)
+            engine.add_listener(sock.fileno())
+        return engine
+
+
+def host_for(interface: str, loop: str) -> tuple[Callable[[Job], None], str]:
+    """The host for an application, and the name of its loop. Raises `bicorn.errors.ConfigError`."""
+    if interface == "wsgi":
+        from bicorn.hosts.plain import serve as serve_plain
+
+        return serve_plain, ""
+    from bicorn.hosts.asyncio_host import loop_factory, serve
+
+    factory, name = loop_factory(loop)
+    return lambda job: serve(job, factory), name

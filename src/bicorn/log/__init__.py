@@ -1,0 +1,8 @@
+"""The error log: what Bicorn tells its operator.
+
+    line.py     a line of the log without `logging`, for the parent, which imports little
+    setup.py    Python `logging` in the same format, for the workers
+    report.py   an application's exception, with its request
+
+The access log is the native core's.
+"""

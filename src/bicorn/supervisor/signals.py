@@ -1,0 +1,50 @@
+"""Signals become events of the parent's loop: the handlers only enqueue.
+
+Python writes each signal's number into a pipe; whoever waits for the pipe reads them, in their order.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import FrameType
+
+
+class SignalPipe:
+    """Catches the given signals until `close`."""
+
+    def __init__(self, signals: Iterable[signal.Signals]) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._former = {number: signal.signal(number, _enqueued) for number in signals}
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def receive(self) -> list[int]:
+        """The signals that have come since the last time."""
+        try:
+            return list(os.read(self._reader, 4096))
+        except BlockingIOError:
+            return []
+
+    def close(self) -> None:
+        """Leaves the process as it was before. Idempotent."""
+        if self._reader < 0:
+            return
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        os.close(self._reader)
+        os.close(self._writer)
+        self._reader = -1
+
+
+def _enqueued(_number: int, _frame: FrameType | None) -> None:
+    """Python has put the number into the pipe already."""

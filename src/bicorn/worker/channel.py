@@ -1,0 +1,31 @@
+"""What a worker tells its parent: that it is ready, or why it will not be.
+
+The format is explained where it is read, in `bicorn.supervisor.channel`.
+"""
+
+from __future__ import annotations
+
+import socket
+
+
+class Channel:
+    """The worker's end."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def ready(self, banner: str) -> None:
+        """The worker accepts connections; ``banner`` says what it serves."""
+        self._send("ready", 0, banner)
+
+    def failed(self, error: str, exit_status: int) -> None:
+        """The worker is about to exit with ``exit_status``, for the reason in ``error``."""
+        self._send("failed", exit_status, error)
+
+    def _send(self, kind: str, status: int, text: str) -> None:
+        payload = text.encode("utf-8", "replace")
+        try:
+            self._socket.sendall(f"{kind} {status} {len(payload)}\n".encode() + payload)
+        except OSError:
+            # The parent is gone, and this process will be in a moment.
+            self._socket.close()
