@@ -6,6 +6,8 @@ Everything here is driven from Python by a host (``bicorn.hosts``); see ``docs/a
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Protocol, final
 
+__all__ = ["AsgiGateway", "Engine", "Scoreboard", "WsgiGateway", "__version__", "die_with_parent"]
+
 __version__: str
 
 class _Future(Protocol):

@@ -47,7 +47,8 @@ class Lifespan:
         if self._started.done():
             self._started.result()
             return self._state
-        return self._without_lifespan(self._task)
+        self._do_without(self._task)
+        return None
 
     async def shut_down(self, timeout: float) -> None:
         """Tells the application to shut down, and waits for up to ``timeout`` seconds."""
@@ -85,7 +86,7 @@ class Lifespan:
         else:
             raise ValueError(f"unexpected message type {kind!r} in a lifespan scope")
 
-    def _without_lifespan(self, task: asyncio.Task[None]) -> None:
+    def _do_without(self, task: asyncio.Task[None]) -> None:
         """The application returned or raised before it had started."""
         error = None if task.cancelled() else task.exception()
         if self._mode == "on":

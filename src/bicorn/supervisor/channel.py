@@ -56,11 +56,19 @@ class Channel:
     def _parse(self) -> Iterator[Message]:
         while b"\n" in self._buffer:
             header, _, rest = self._buffer.partition(b"\n")
-            kind, status, length = (header.decode("ascii", "replace").split(" ") + ["", "", ""])[:3]
-            if not (status.isdigit() and length.isdigit()):
+            kind, status, length = _read_header(header)
+            if not kind:
                 self._buffer = rest
                 continue
-            if len(rest) < int(length):
+            if len(rest) < length:
                 return
-            self._buffer = rest[int(length) :]
-            yield Message(kind, int(status), rest[: int(length)].decode("utf-8", "replace"))
+            self._buffer = rest[length:]
+            yield Message(kind, status, rest[:length].decode("utf-8", "replace"))
+
+
+def _read_header(header: bytes) -> tuple[str, int, int]:
+    """Kind, status and length; an empty kind where it is no header."""
+    words = header.decode("ascii", "replace").split(" ")
+    if len(words) != 3 or not (words[1].isdigit() and words[2].isdigit()):
+        return "", 0, 0
+    return words[0], int(words[1]), int(words[2])

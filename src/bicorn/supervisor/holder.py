@@ -77,5 +77,3 @@ def _program(process: int) -> str:
             return comm.read().strip()
     except OSError:
         return "a program"
-
-

@@ -85,7 +85,10 @@ def _resolve(address: Address) -> list[tuple[int, tuple[str, int]]]:
             f"cannot listen on {address}: {address.host!r} is no address of this machine ({error.strerror}): "
             "use an IP address, localhost, or :PORT for all addresses"
         ) from None
-    places = {(family, name[:2]): (int(family), (str(name[0]), int(name[1]))) for family, *_, name in found}
+    places = {
+        (family, name[:2]): (int(family), (str(name[0]), int(name[1])))
+        for family, *_, name in found
+    }
     # With the kernel choosing the port, a name of two families would get two different ones.
     return list(places.values())[: None if address.port else 1]
 
@@ -121,7 +124,9 @@ def _remove_stale(address: Address) -> None:
     except OSError:
         return
     if not stat.S_ISSOCK(mode):
-        raise BindError(f"cannot listen on {address}: the file exists and is no socket: use another path")
+        raise BindError(
+            f"cannot listen on {address}: the file exists and is no socket: use another path"
+        )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(address.path)
@@ -172,7 +177,9 @@ def _explain(address: Address, error: OSError) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{start}: {address.host} is no address of this machine: use one of its own, or :{address.port}"
     if error.errno == errno.ENOENT:
-        return f"{start}: the directory {os.path.dirname(address.path)} does not exist: make it first"
+        return (
+            f"{start}: the directory {os.path.dirname(address.path)} does not exist: make it first"
+        )
     return f"{start}: {error.strerror}"
 
 

@@ -93,9 +93,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Runs until no worker is left."""
-        signals = SignalPipe(
-            (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD)
-        )
+        signals = SignalPipe((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD))
         self.selector.register(signals, selectors.EVENT_READ)
         gc.freeze()
         try:
@@ -124,7 +122,9 @@ class Supervisor:
     def _stop(self, number: signal.Signals) -> None:
         """The first signal asks for a graceful end, another one, or SIGQUIT, for a quick one."""
         if self.state in (State.STARTING, State.SERVING) and number != signal.SIGQUIT:
-            self.log.info(f"{number.name}: finishing what is in flight, for up to {self.config.graceful_timeout:g} s")
+            self.log.info(
+                f"{number.name}: finishing what is in flight, for up to {self.config.graceful_timeout:g} s"
+            )
             self.state = State.STOPPING
             self.kill_at = time.monotonic() + self.config.graceful_timeout + KILL_GRACE
             for worker in self.workers.values():
@@ -153,7 +153,9 @@ class Supervisor:
 
     def _may_start(self) -> bool:
         # Until one worker is ready, another attempt would only fail as the first did.
-        return self.state is State.SERVING or (self.state is State.STARTING and self.failure is None)
+        return self.state is State.SERVING or (
+            self.state is State.STARTING and self.failure is None
+        )
 
     def _start_what_is_due(self, signals: SignalPipe) -> None:
         now = time.monotonic()
@@ -237,7 +239,9 @@ class Supervisor:
             self._note_failed_start(worker)
         else:
             age = time.monotonic() - worker.started
-            self.log.error(f"worker {worker.pid} {worker.cause} after {age:.0f} s: starting another")
+            self.log.error(
+                f"worker {worker.pid} {worker.cause} after {age:.0f} s: starting another"
+            )
 
     def _listen_to_the_last(self, worker: WorkerHandle) -> None:
         if worker.channel in {key.fileobj for key in self.selector.get_map().values()}:

@@ -1,7 +1,7 @@
 """The child process: loads the application, serves, drains, ends.
 
-    worker.py    the life cycle
-    channel.py   what a worker tells its parent
+worker.py    the life cycle
+channel.py   what a worker tells its parent
 """
 
 from bicorn.worker.worker import Inheritance, serve

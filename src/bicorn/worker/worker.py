@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import gc
-import os
 import signal
 import socket
 
@@ -87,7 +86,9 @@ class Worker:
             self._enter(State.STARTING)
             self._serve(loaded)
         except OperatorError as error:
-            self.channel.failed(explain(error).rstrip("\n").removeprefix("bicorn: "), error.exit_status)
+            self.channel.failed(
+                explain(error).rstrip("\n").removeprefix("bicorn: "), error.exit_status
+            )
             self._enter(State.ENDED)
             return error.exit_status
         self._enter(State.ENDED)
@@ -124,4 +125,3 @@ class Worker:
         if state not in _NEXT[self.state]:
             raise InternalError(f"a worker cannot go from {self.state.value} to {state.value}")
         self.state = state
-
