@@ -9,6 +9,8 @@ knows its loop, and nothing of HTTP or of the parent.
 
 from __future__ import annotations
 
+from bicorn.log.report import reporter
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
@@ -31,7 +33,6 @@ class Job:
         sockets: Sequence[socket.socket],
         board: tuple[Scoreboard, int],
         logger: logging.Logger,
-        report: Callable[[BaseException, str, str], None],
         ready: Callable[[], None],
     ) -> None:
         self.config = config
@@ -39,7 +40,7 @@ class Job:
         self.sockets = sockets
         self.board = board
         self.logger = logger
-        self.report = report
+        self.report = reporter(logger)
         self.ready = ready
 
     def engine(self, gateway: AsgiGateway | WsgiGateway) -> Engine:

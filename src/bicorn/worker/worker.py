@@ -96,7 +96,6 @@ class Worker:
 
     def _serve(self, loaded: LoadedApp) -> None:
         from bicorn.hosts import Job, host_for
-        from bicorn.log.report import reporter
         from bicorn.log.setup import set_up
 
         logger = set_up(self.config.log_level)
@@ -110,7 +109,6 @@ class Worker:
             sockets=self.inherited.sockets,
             board=self.inherited.board,
             logger=logger,
-            report=reporter(logger),
             ready=lambda: self._note_ready(loaded, loop_name),
         )
         host(job)
