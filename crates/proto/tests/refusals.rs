@@ -82,9 +82,11 @@ fn case<T: AsRef<[u8]>>(
 
 fn cases() -> Vec<Case> {
     let mut cases = line_cases();
+    cases.extend(target_cases());
     cases.extend(field_cases());
     cases.extend(framing_cases());
     cases.extend(chunk_cases());
+    cases.extend(trailer_cases());
     cases.extend(limit_cases());
     cases
 }
@@ -140,6 +142,12 @@ fn line_cases() -> Vec<Case> {
                 line("PRI * HTTP/2.0"),
             ],
         ),
+    ]
+}
+
+fn target_cases() -> Vec<Case> {
+    let line = |line: &str| format!("{line}\r\nHost: a\r\n\r\n");
+    vec![
         case(
             Refusal::Target,
             400,
@@ -316,22 +324,26 @@ fn chunk_cases() -> Vec<Case> {
                 body(&extensions.repeat(3)),
             ],
         ),
-        case(
-            Refusal::Trailer,
-            400,
-            [
-                body("0\r\nx "),
-                body("0\r\nA : b\r\n\r\n"),
-                body("0\r\n A: b\r\n\r\n"),
-                body("0\r\nA: b\r\n c\r\n\r\n"),
-                body("0\r\nA: b\n\r\n"),
-                body("0\r\nA: \x01\r\n\r\n"),
-                body("0\r\n: b\r\n\r\n"),
-                body("0\r\n\n"),
-                body(&format!("0\r\nA:{}\r\n\r\n", "t".repeat(8192 - 4))),
-            ],
-        ),
     ]
+}
+
+fn trailer_cases() -> Vec<Case> {
+    let body = |chunks: &str| format!("{}{chunks}", chunked());
+    vec![case(
+        Refusal::Trailer,
+        400,
+        [
+            body("0\r\nx "),
+            body("0\r\nA : b\r\n\r\n"),
+            body("0\r\n A: b\r\n\r\n"),
+            body("0\r\nA: b\r\n c\r\n\r\n"),
+            body("0\r\nA: b\n\r\n"),
+            body("0\r\nA: \x01\r\n\r\n"),
+            body("0\r\n: b\r\n\r\n"),
+            body("0\r\n\n"),
+            body(&format!("0\r\nA:{}\r\n\r\n", "t".repeat(8192 - 4))),
+        ],
+    )]
 }
 
 fn limit_cases() -> Vec<Case> {
