@@ -1,0 +1,1 @@
+"""What tests of several folders share: a running server, and a client that sends bytes as they are."""
