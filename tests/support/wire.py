@@ -57,7 +57,8 @@ class Wire:
         answer = Answer(int(status), reason)
         for text in fields:
             name, colon, value = text.partition(":")
-            assert colon and name == name.strip(), text
+            assert colon, text
+            assert name == name.strip(), text
             answer.headers.append((name, value.strip()))
         if 100 <= answer.status < 200 or answer.status in (204, 304) or method == "HEAD":
             return answer
