@@ -102,7 +102,8 @@ class Supervisor:
                 for key, _ in self.selector.select(self._timeout()):
                     if key.fileobj is signals:
                         self._handle_signals(signals.receive())
-                    else:
+                    elif key.data.state is not WorkerState.ENDED:
+                        # One reaped in this very turn has been listened to, and its channel is closed.
                         self._listen_to(key.data)
                 self._kill_what_is_overdue()
         finally:
