@@ -91,9 +91,8 @@ def verdicts(results: Results, peers: dict[str, list[str]]) -> Iterator[Verdict]
 
 def within(subject: str, figure: float, most: float, unit: str = "x") -> Verdict:
     """The verdict on a figure with an upper bar."""
-    places = 2 if unit == "x" else 0
-    met = figure <= most
-    return Verdict(f"{subject}: {figure:.{places}f} {unit} (at most {most:.{places}f})", met)
+    shown = f"{figure:.3f}" if unit == "x" else f"{figure:.0f}"
+    return Verdict(f"{subject}: {shown} {unit} (at most {most:g})", figure <= most)
 
 
 def _ratio(bar: Bar, results: Results, peers: dict[str, list[str]]) -> tuple[str, float | None]:

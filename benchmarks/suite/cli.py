@@ -153,5 +153,8 @@ def _further(bench: Bench, servers: tuple[Server, ...], name: str) -> None:
     chosen = {server.name: server for server in servers}
     for each in FURTHER if name == "further" else [name]:
         print(f"{each}: {FURTHER[each].__doc__}", flush=True)
-        for line in FURTHER[each](bench, chosen):
-            print(f"  {line}", flush=True)
+        try:
+            for line in FURTHER[each](bench, chosen):
+                print(f"  {line}", flush=True)
+        except ServerFailed as failure:
+            print(f"  FAILED: {failure}", flush=True)
