@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from bicorn.errors import ClientDisconnected
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
@@ -17,12 +19,30 @@ def reporter(logger: logging.Logger) -> Callable[[BaseException, str, str], None
     """What the gateways call: ``report(error, request_line, request_id)``."""
 
     def report(error: BaseException, request_line: str, request_id: str) -> None:
+        if stems_from_departure(error):
+            told = f"{type(error).__name__}: {error}"
+            logger.info("%s: the client left; %s (request %s)", request_line, told, request_id)
+            return
         trace = cut(error.__traceback__)
         logger.error(
             "%s failed (request %s)", request_line, request_id, exc_info=(type(error), error, trace)
         )
 
     return report
+
+
+def stems_from_departure(error: BaseException | None) -> bool:
+    """Whether it was raised on account of a client that left: frameworks put an exception of their own, or a
+    task group's, in the place of the one that `send` raised. No fault of the application, so not a traceback."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        if isinstance(error, ClientDisconnected):
+            return True
+        if isinstance(error, BaseExceptionGroup):
+            return all(stems_from_departure(each) for each in error.exceptions)
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def cut(trace: TracebackType | None) -> TracebackType | None:
