@@ -1,134 +1,190 @@
 """The lifespan protocol: an application's start-up and shutdown (asgiref, "Lifespan Protocol" 2.0).
 
-Runs in a task of its own for the whole life of the worker, so that context and task groups that an
-application opens at start-up are still its own at shutdown.
+Owns what is said to the application and what its answers mean. Runs in a task of its own for the whole life of
+the worker, so that task groups which an application opens at start-up are still its own at shutdown. Knows no
+event loop: the host makes that task, gives the events, and sets the time limits.
 """
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+import enum
 
-from bicorn.errors import AppStartupError
+from bicorn.errors import AppStartupError, ContractError
 from bicorn.log.report import cut
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from collections.abc import Awaitable, Callable, MutableMapping
-    from typing import Any
+    from types import TracebackType
+    from typing import Any, Protocol
 
-    App = Callable[..., Awaitable[None]]
+    class Event(Protocol):
+        """What `asyncio.Event` and ``trio.Event`` have in common."""
+
+        def set(self) -> object: ...
+        async def wait(self) -> object: ...
+
+
+class Phase(enum.Enum):
+    """STARTING ─▶ STARTED ─▶ STOPPING ─▶ STOPPED
+
+    STARTING leads to UNSUPPORTED or FAILED instead, and STARTED to ENDED where the application gives up early.
+    """
+
+    STARTING = "starting"
+    STARTED = "started"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    UNSUPPORTED = "unsupported"
+    FAILED = "failed"
+    ENDED = "ended"
+
+
+_ANSWERS = {
+    (Phase.STARTING, "lifespan.startup.complete"): Phase.STARTED,
+    (Phase.STARTING, "lifespan.startup.failed"): Phase.FAILED,
+    (Phase.STOPPING, "lifespan.shutdown.complete"): Phase.STOPPED,
+    (Phase.STOPPING, "lifespan.shutdown.failed"): Phase.STOPPED,
+}
 
 
 class Lifespan:
-    """One application's lifespan. ``mode`` is auto (an application may do without), on or off."""
+    """One application's lifespan.
 
-    def __init__(self, app: App, mode: str, logger: logging.Logger) -> None:
+    ``is_required`` is ``--lifespan on``: an application without one fails to start. ``make_event`` makes an
+    event of the host's loop.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        *,
+        is_required: bool,
+        logger: logging.Logger,
+        make_event: Callable[[], Event],
+    ) -> None:
+        self.phase = Phase.STARTING
         self._app = app
-        self._mode = mode
+        self._is_required = is_required
         self._logger = logger
-        self._messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task: asyncio.Task[None] | None = None
         self._state: dict[str, Any] = {}
+        self._pending = ["lifespan.shutdown", "lifespan.startup"]
+        self._failure = ""
+        self._answered_startup = make_event()
+        self._stop_asked = make_event()
+        self._answered_shutdown = make_event()
+        self._never = make_event()
 
-    async def start_up(self) -> MutableMapping[str, Any] | None:
-        """Starts the application. Gives the state to copy into each scope, or None without a lifespan.
-
-        Raises `AppStartupError` when the application says that it cannot start, or has no lifespan where one
-        is asked for.
-        """
-        if self._mode == "off":
-            return None
-        self._messages.put_nowait({"type": "lifespan.startup"})
-        self._task = asyncio.create_task(self._run(), name="bicorn-lifespan")
-        await asyncio.wait({self._task, self._started}, return_when=asyncio.FIRST_COMPLETED)
-        if self._started.done():
-            self._started.result()
-            return self._state
-        self._do_without(self._task)
-        return None
-
-    async def shut_down(self, timeout: float) -> None:
-        """Tells the application to shut down, and waits for up to ``timeout`` seconds."""
-        if self._task is None or not self._started.done() or self._started.exception():
-            return
-        self._messages.put_nowait({"type": "lifespan.shutdown"})
-        done, _ = await asyncio.wait(
-            {self._task, self._stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-        )
-        if not done:
-            self._logger.error("the application's lifespan did not shut down within %g s", timeout)
-        elif self._stopped.done() and (error := self._stopped.exception()):
-            self._logger.error("%s", error)
-        await self._end_task(self._task)
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """The whole life; the host runs it in a task of its own."""
         scope = {
             "type": "lifespan",
             "asgi": {"version": "3.0", "spec_version": "2.0"},
             "state": self._state,
         }
-        await self._app(scope, self._messages.get, self._send)
+        try:
+            await self._app(scope, self._receive, self._send)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the app call
+            self._note_end(error)
+        else:
+            self._note_end(None)
+        finally:
+            self._answered_startup.set()
+            self._answered_shutdown.set()
+
+    async def start_up(self) -> MutableMapping[str, Any] | None:
+        """Waits until the application has started. Gives the state to copy into each scope, or None where the
+        application has no lifespan.
+
+        Raises `AppStartupError` when the application says that it cannot start, or has no lifespan where one
+        is required. The last line of its text is Bicorn's, what stands above that is the application's.
+        """
+        await self._answered_startup.wait()
+        if self.phase is Phase.FAILED:
+            raise AppStartupError(self._failure)
+        return self._state if self.phase is Phase.STARTED else None
+
+    def abandon(self) -> None:
+        """Ends the wait for a start-up that is not wanted any more."""
+        self._answered_startup.set()
+
+    async def shut_down(self) -> None:
+        """Tells the application to shut down, and waits until it has."""
+        if self.phase is Phase.STARTED:
+            self.phase = Phase.STOPPING
+            self._stop_asked.set()
+            await self._answered_shutdown.wait()
+
+    async def _receive(self) -> dict[str, str]:
+        if not self._pending:
+            # Nothing comes after shutdown: whoever asks waits until the host cancels the task.
+            await self._never.wait()
+        kind = self._pending.pop()
+        if kind == "lifespan.shutdown":
+            await self._stop_asked.wait()
+        return {"type": kind}
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
-        kind, text = message["type"], message.get("message", "")
-        if kind == "lifespan.startup.complete":
-            _settle(self._started)
-        elif kind == "lifespan.startup.failed":
-            reason = text or "it gave no reason: see its own log"
-            _settle(self._started, AppStartupError(f"the application failed to start: {reason}"))
-        elif kind == "lifespan.shutdown.complete":
-            _settle(self._stopped)
-        elif kind == "lifespan.shutdown.failed":
-            _settle(self._stopped, AppStartupError(f"the application failed to shut down: {text}"))
-        else:
-            raise ValueError(f"unexpected message type {kind!r} in a lifespan scope")
-
-    def _do_without(self, task: asyncio.Task[None]) -> None:
-        """The application returned or raised before it had started."""
-        error = None if task.cancelled() else task.exception()
-        if self._mode == "on":
-            reason = f"{type(error).__name__}: {error}" if error else "it returned"
-            raise AppStartupError(
-                f"the application has no lifespan ({reason}): fix it, or use --lifespan auto"
-            ) from error
-        if error is not None:
-            trace = cut(error.__traceback__)
-            self._logger.debug(
-                "the application has no lifespan", exc_info=(type(error), error, trace)
+        kind = message["type"]
+        answered = _ANSWERS.get((self.phase, kind))
+        if answered is None:
+            raise ContractError(
+                f"{kind!r} cannot be sent while the lifespan is {self.phase.value} "
+                "(ASGI specification, Lifespan Protocol)"
             )
-            if not _means_unsupported(error):
-                self._logger.info(
-                    "the application raised %s in its lifespan and is served without: "
-                    "--lifespan on makes that an error",
-                    type(error).__name__,
+        text = str(message.get("message") or "").rstrip()
+        if answered is Phase.FAILED:
+            line = "the application failed to start, with the message above"
+            self._failure = f"{text}\n{line}" if text else "the application failed to start"
+        elif kind == "lifespan.shutdown.failed":
+            self._logger.error("the application failed to shut down%s", text and f"\n{text}")
+        self.phase = answered
+        (self._answered_shutdown if answered is Phase.STOPPED else self._answered_startup).set()
+
+    def _note_end(self, error: BaseException | None) -> None:
+        """The application returned or raised."""
+        former = self.phase
+        if former is Phase.STARTING:
+            self._do_without(error)
+        elif former in (Phase.STARTED, Phase.STOPPING):
+            self.phase = Phase.ENDED
+            if error is not None:
+                when = "while it served" if former is Phase.STARTED else "at shutdown"
+                self._logger.error(
+                    "the application's lifespan failed %s", when, exc_info=_cut(error)
                 )
 
-    async def _end_task(self, task: asyncio.Task[None]) -> None:
-        """Lets the application return from its last message; what it raises then is told."""
-        await asyncio.wait({task}, timeout=1.0)
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=1.0)
-        elif not task.cancelled() and (error := task.exception()) is not None:
-            trace = cut(error.__traceback__)
-            self._logger.error(
-                "the application's lifespan failed at shutdown",
-                exc_info=(type(error), error, trace),
+    def _do_without(self, error: BaseException | None) -> None:
+        """ "If an exception is raised when calling the application callable with a lifespan.startup message or a
+        scope of type lifespan, the server must continue" (Lifespan Protocol): unless told otherwise."""
+        reason = "it returned" if error is None else f"{type(error).__name__}: {error}"
+        if self._is_required:
+            self.phase = Phase.FAILED
+            self._failure = (
+                f"{_formatted(error)}the application did not start its lifespan ({reason}): "
+                "correct it, or use --lifespan auto"
             )
+            return
+        self.phase = Phase.UNSUPPORTED
+        has_received = len(self._pending) < 2
+        if error is not None and has_received:
+            self._logger.warning(
+                "the application raised in its lifespan start-up and is served without one; "
+                "--lifespan on makes that an error",
+                exc_info=_cut(error),
+            )
+        else:
+            self._logger.info("the application has no lifespan (%s)", reason)
 
 
-def _settle(future: asyncio.Future[None], error: Exception | None = None) -> None:
-    if future.done():
-        return
+def _formatted(error: BaseException | None) -> str:
     if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
+        return ""
+    import traceback
+
+    return "".join(traceback.format_exception(*_cut(error)))
 
 
-def _means_unsupported(error: BaseException) -> bool:
-    """Whether an application that knows only other scopes would raise this."""
-    return isinstance(error, (AssertionError, KeyError, NotImplementedError, TypeError, ValueError))
+def _cut(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    return type(error), error, cut(error.__traceback__)

@@ -14,12 +14,27 @@ from bicorn.log.report import reporter
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
-    import socket
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
     from bicorn._native import AsgiGateway, Engine, Scoreboard, WsgiGateway
     from bicorn.config import Config
+
+    class Listener(Protocol):
+        """A bound socket that the parent has made."""
+
+        @property
+        def url(self) -> str: ...
+        def fileno(self) -> int: ...
+        def listen(self, backlog: int) -> None: ...
+        def close(self) -> None: ...
+
+    class Progress(Protocol):
+        """The worker, which is told how far its host has come."""
+
+        def note_serving(self) -> None: ...
+        def note_draining(self) -> None: ...
+        def note_stopping(self) -> None: ...
 
 
 class Job:
@@ -30,27 +45,32 @@ class Job:
         *,
         config: Config,
         app: Any,
-        sockets: Sequence[socket.socket],
+        listeners: Sequence[Listener],
         board: tuple[Scoreboard, int],
         logger: logging.Logger,
-        ready: Callable[[], None],
+        worker: Progress,
     ) -> None:
         self.config = config
         self.app = app
-        self.sockets = sockets
+        self.listeners = listeners
         self.board = board
         self.logger = logger
         self.report = reporter(logger)
-        self.ready = ready
+        self.worker = worker
 
     def engine(self, gateway: AsgiGateway | WsgiGateway) -> Engine:
-        """An engine that accepts connections: a port that accepts is a port that serves."""
+        """An engine that accepts connections: a port that accepts is a port that serves.
+
+        Raises `bicorn.errors.BindError` when another process was faster to listen on an address.
+        """
         from bicorn._native import Engine
 
         engine = Engine(self.config, gateway, *self.board)
-        for sock in self.sockets:
-            sock.listen(self.config.backlog)
-            engine.add_listener(sock.fileno())
+        for listener in self.listeners:
+            listener.listen(self.config.backlog)
+            engine.add_listener(listener.fileno())
+            # The engine has its own: what it stops listening on must not stay open here.
+            listener.close()
         return engine
 
 

@@ -6,11 +6,9 @@ dropped: a worker that runs wild must not bring its parent down. The other end i
 
 from __future__ import annotations
 
-import os
-import socket
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
 READY = "ready"
@@ -20,7 +18,8 @@ _LONGEST = 256 * 1024
 
 
 class Message:
-    """``text`` is the banner of a worker that is ready, or the error of one that failed with ``status``."""
+    """``text`` is the banner of a worker that is ready, or why one failed that exits with ``status``: in the last
+    line what is wrong, above it what the application itself says."""
 
     __slots__ = ("kind", "status", "text")
 
@@ -35,23 +34,27 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        self.socket = sock
+        self._socket = sock
         self._buffer = b""
+        self.is_at_end = False
 
     def fileno(self) -> int:
-        return self.socket.fileno()
+        return self._socket.fileno()
 
     def receive(self) -> list[Message]:
         """The messages that have arrived since the last time."""
         try:
-            while data := os.read(self.socket.fileno(), 65536):
+            while data := self._socket.recv(_LONGEST):
                 self._buffer = (self._buffer + data)[-_LONGEST:]
-        except (BlockingIOError, ConnectionResetError):
+            self.is_at_end = True
+        except BlockingIOError:
             pass
+        except ConnectionResetError:
+            self.is_at_end = True
         return list(self._parse())
 
     def close(self) -> None:
-        self.socket.close()
+        self._socket.close()
 
     def _parse(self) -> Iterator[Message]:
         while b"\n" in self._buffer:
@@ -69,6 +72,6 @@ class Channel:
 def _read_header(header: bytes) -> tuple[str, int, int]:
     """Kind, status and length; an empty kind where it is no header."""
     words = header.decode("ascii", "replace").split(" ")
-    if len(words) != 3 or not (words[1].isdigit() and words[2].isdigit()):
+    if len(header) > 64 or len(words) != 3 or not (words[1].isdigit() and words[2].isdigit()):
         return "", 0, 0
     return words[0], int(words[1]), int(words[2])

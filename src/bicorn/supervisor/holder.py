@@ -6,6 +6,7 @@ Only read when an address cannot be had. Knows the kernel's tables, nothing of c
 from __future__ import annotations
 
 import os
+import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,13 +15,20 @@ if TYPE_CHECKING:
     from bicorn.config.addresses import Address
 
 
+_LISTENS = "0A"
+_EVERY_IPV4 = "00000000"
+
+
 def holder_of(address: Address) -> str:
-    """The program and its process, such as ``nginx (process 812)``; empty where nobody can tell."""
-    inodes = set(_unix_inodes(address.path) if address.path else _tcp_inodes(address.port))
-    for process, inode in _sockets_of_processes() if inodes else ():
-        if inode in inodes:
-            return f"{_program(process)} (process {process})"
-    return ""
+    """The program and its process, such as ``nginx (process 812)``; empty where nobody can tell.
+
+    Of processes that share the socket it is the oldest, as a rule the parent of the others.
+    """
+    inodes = set(_unix_inodes(address.path) if address.path else _tcp_inodes(address))
+    if not inodes:
+        return ""
+    processes = [process for process, inode in _sockets_of_processes() if inode in inodes]
+    return f"{_program(min(processes))} (process {min(processes)})" if processes else ""
 
 
 def is_unix_path_bound(path: str) -> bool:
@@ -28,11 +36,18 @@ def is_unix_path_bound(path: str) -> bool:
     return any(True for _ in _unix_inodes(path))
 
 
-def _tcp_inodes(port: int) -> Iterator[str]:
+def _tcp_inodes(address: Address) -> Iterator[str]:
+    """Sockets that listen on the port, on this address or on every one; which of IPv6's is not looked at."""
+    hosts = {_EVERY_IPV4}
+    try:
+        hosts.add(socket.inet_aton(address.host)[::-1].hex().upper())
+    except OSError:
+        hosts.clear()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for fields in _rows(table):
-            # local address, state (0A listens, 07 is bound only), inode
-            if int(fields[1].rpartition(":")[2], 16) == port and fields[3] in ("0A", "07"):
+            host, _, port = fields[1].rpartition(":")
+            is_here = not hosts or len(host) != len(_EVERY_IPV4) or host in hosts
+            if is_here and int(port, 16) == address.port and fields[3] == _LISTENS:
                 yield fields[9]
 
 

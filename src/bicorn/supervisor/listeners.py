@@ -18,35 +18,63 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_Place = tuple[socket.AddressFamily, tuple[str, int]]
+
+_EVERY_ADDRESS = ("0.0.0.0", "::")
+_NOT_OF_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
 
 class Listener:
-    """A bound socket, and the file that it left on the disk, if any."""
+    """A bound socket, and the file that it has on the disk, if any, which goes when it is closed."""
 
-    __slots__ = ("inode", "path", "socket")
+    __slots__ = ("_address", "_file", "_socket")
 
-    def __init__(self, sock: socket.socket, path: str = "") -> None:
-        self.socket = sock
-        self.path = path
-        self.inode = os.stat(path).st_ino if path else 0
+    def __init__(self, sock: socket.socket, address: Address) -> None:
+        self._socket = sock
+        self._address = address
+        self._file = _identity(address.path) if address.path else None
 
     @property
     def url(self) -> str:
         """Where it can be reached, with the port that the kernel chose."""
-        name = self.socket.getsockname()
-        if self.socket.family == socket.AF_UNIX:
+        name = self._socket.getsockname()
+        if self._socket.family == socket.AF_UNIX:
             return f"unix:{os.fsdecode(name)}"
         host, port = name[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    def overlaps(self, other: Listener) -> bool:
+        """Whether a connection could be meant for both."""
+        if self._socket.family != other._socket.family or self._socket.family == socket.AF_UNIX:
+            return self.url == other.url
+        (host, port), (other_host, other_port) = (
+            listener._socket.getsockname()[:2] for listener in (self, other)
+        )
+        return port == other_port and (
+            host == other_host or not {host, other_host}.isdisjoint(_EVERY_ADDRESS)
+        )
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def listen(self, backlog: int) -> None:
+        """Listens, if that is not so already. Raises `BindError`: two sockets may be bound to one address, and
+        the first that listens has it."""
+        try:
+            self._socket.listen(backlog)
+        except OSError as error:
+            raise BindError(_explain(self._address, error)) from None
+
+    def disown(self) -> None:
+        """The file is another process's to remove: of the parent, where this is a worker."""
+        self._file = None
+
     def close(self) -> None:
-        """Closes the socket, and removes its file unless somebody else has put another one there."""
-        self.socket.close()
-        if self.path:
-            try:
-                if os.stat(self.path).st_ino == self.inode:
-                    os.unlink(self.path)
-            except FileNotFoundError:
-                self.path = ""
+        """Closes the socket and removes its file, unless somebody has put another one there. Idempotent."""
+        self._socket.close()
+        if self._file is not None and _identity(self._address.path) == self._file:
+            os.unlink(self._address.path)
+        self._file = None
 
 
 def bind_all(addresses: Sequence[str]) -> list[Listener]:
@@ -55,6 +83,7 @@ def bind_all(addresses: Sequence[str]) -> list[Listener]:
     try:
         for text in addresses:
             listeners += _bind(parse_address(text))
+        _refuse_overlaps(listeners)
     except BaseException:
         close_all(listeners)
         raise
@@ -68,45 +97,77 @@ def close_all(listeners: Sequence[Listener]) -> None:
 
 def _bind(address: Address) -> list[Listener]:
     if address.kind == "fd":
-        return [Listener(_adopt(address.fd))]
+        return [Listener(_adopt(address.fd), address)]
     if address.kind == "unix":
-        return [_bind_unix(address)]
-    return [Listener(_bind_tcp(address, *place)) for place in _resolve(address)]
+        return [Listener(_bind_unix(address), address)]
+    return [Listener(sock, address) for sock in _bind_tcp(address)]
 
 
-def _resolve(address: Address) -> list[tuple[int, tuple[str, int]]]:
-    """The distinct (family, socket address) pairs that a host stands for."""
+def _bind_tcp(address: Address) -> list[socket.socket]:
+    """A socket for each address that the host stands for and this machine has."""
+    sockets, missing = [], None
     try:
-        found = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        for place in _resolve(address):
+            try:
+                sockets.append(_bind_place(place))
+            except OSError as error:
+                if error.errno not in _NOT_OF_THIS_MACHINE:
+                    raise
+                missing = error
+        if missing is not None and not sockets:
+            raise missing
     except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise BindError(_explain(address, error)) from None
+    return sockets
+
+
+def _bind_place(place: _Place) -> socket.socket:
+    family, name = place
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # Connections of a server that has just ended may still be closing.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # [::]:80 and 0.0.0.0:80 are two addresses, whatever the machine's default is.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(name)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _resolve(address: Address) -> Sequence[_Place]:
+    try:
+        # Python would import a codec of a megabyte to turn text into what a host name is.
+        host = address.host.encode("ascii") if address.host.isascii() else address.host
+        found = socket.getaddrinfo(
+            host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise BindError(
-            f"cannot listen on {address}: {address.host!r} is no address of this machine ({error.strerror}): "
+            f"cannot listen on {address}: there is no host {address.host!r} ({reason}): "
             "use an IP address, localhost, or :PORT for all addresses"
         ) from None
-    places = {
-        (family, name[:2]): (int(family), (str(name[0]), int(name[1])))
-        for family, *_, name in found
-    }
+    places = {(family, name): (family, (str(name[0]), int(name[1]))) for family, *_, name in found}
     # With the kernel choosing the port, a name of two families would get two different ones.
     return list(places.values())[: None if address.port else 1]
 
 
-def _bind_tcp(address: Address, family: int, name: tuple[str, int]) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(name)
-    except OSError as error:
-        sock.close()
-        raise BindError(_explain(address, error)) from None
-    return sock
+def _refuse_overlaps(listeners: Sequence[Listener]) -> None:
+    """The kernel refuses two sockets for one address only once both listen."""
+    for index, one in enumerate(listeners):
+        for other in listeners[:index]:
+            if one.overlaps(other):
+                raise BindError(
+                    f"cannot listen on both {other.url} and {one.url}: leave one --bind out"
+                )
 
 
-def _bind_unix(address: Address) -> Listener:
+def _bind_unix(address: Address) -> socket.socket:
     _remove_stale(address)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -114,7 +175,7 @@ def _bind_unix(address: Address) -> Listener:
     except OSError as error:
         sock.close()
         raise BindError(_explain(address, error)) from None
-    return Listener(sock, address.path)
+    return sock
 
 
 def _remove_stale(address: Address) -> None:
@@ -134,8 +195,8 @@ def _remove_stale(address: Address) -> None:
             if not _is_bound(address.path):
                 os.unlink(address.path)
                 return
-        except OSError:
-            return
+        except OSError as error:
+            raise BindError(_explain(address, error)) from None
     raise BindError(_explain(address, OSError(errno.EADDRINUSE, "")))
 
 
@@ -147,16 +208,22 @@ def _is_bound(path: str) -> bool:
 
 
 def _adopt(descriptor: int) -> socket.socket:
-    """A socket that was inherited, as from systemd."""
+    """A socket that was inherited, as from systemd. It is taken over: nobody else in this process closes it."""
+    start = f"cannot listen on fd://{descriptor}"
     try:
-        sock = socket.socket(fileno=os.dup(descriptor))
+        sock = socket.socket(fileno=descriptor)
+        sock.set_inheritable(False)
     except OSError as error:
         raise BindError(
-            f"cannot listen on fd://{descriptor}: {error.strerror}: pass the number of an inherited socket"
+            f"{start}: {error.strerror}: pass the number of an inherited socket"
         ) from None
-    if sock.type != socket.SOCK_STREAM:
-        sock.close()
-        raise BindError(f"cannot listen on fd://{descriptor}: it is no stream socket")
+    if sock.type != socket.SOCK_STREAM or sock.family not in (
+        socket.AF_INET,
+        socket.AF_INET6,
+        socket.AF_UNIX,
+    ):
+        sock.detach()
+        raise BindError(f"{start}: it is no stream socket of IPv4, IPv6 or Unix")
     return sock
 
 
@@ -165,23 +232,26 @@ def _explain(address: Address, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         from bicorn.supervisor.holder import holder_of
 
-        holder = holder_of(address)
-        return f"{start}: {holder or 'another process'} has it: stop that, or use another address"
+        holder = holder_of(address) or "another process"
+        return f"{start}: {holder} has it: stop that, or use another address"
     if error.errno in (errno.EACCES, errno.EPERM):
-        if address.kind == "tcp" and address.port < 1024:
+        if address.kind == "tcp":
             return (
                 f"{start}: ports below 1024 need a privilege: use a higher port, "
                 "or give the program CAP_NET_BIND_SERVICE"
             )
-        return f"{start}: no permission: use a directory that {_user()} may write to"
-    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{start}: no permission: use a directory that user {os.geteuid()} may write to"
+    if error.errno in _NOT_OF_THIS_MACHINE:
         return f"{start}: {address.host} is no address of this machine: use one of its own, or :{address.port}"
-    if error.errno == errno.ENOENT:
-        return (
-            f"{start}: the directory {os.path.dirname(address.path)} does not exist: make it first"
-        )
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        directory = os.path.dirname(address.path)
+        return f"{start}: there is no directory {directory}: make it first, or use another path"
     return f"{start}: {error.strerror}"
 
 
-def _user() -> str:
-    return f"user {os.geteuid()}"
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -5,12 +5,13 @@ Python writes each signal's number into a pipe; whoever waits for the pipe reads
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import FrameType
 
 
@@ -33,6 +34,24 @@ class SignalPipe:
             return list(os.read(self._reader, 4096))
         except BlockingIOError:
             return []
+
+    @contextlib.contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Lets the signals wait until the end of the block.
+
+        Around a fork, until the child has called `abandon`: it would write what it receives into the parent's
+        pipe, and lose what was meant for itself.
+        """
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, self._former)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+    def abandon(self) -> None:
+        """In a forked child: the signals do what they do by default."""
+        self._former = dict.fromkeys(self._former, signal.SIG_DFL)
+        self.close()
 
     def close(self) -> None:
         """Leaves the process as it was before. Idempotent."""

@@ -15,32 +15,29 @@ import socket
 import time
 
 from bicorn._native import Scoreboard
-from bicorn.errors import OperatorError, WorkerStartError
+from bicorn.errors import InternalError, OperatorError, WorkerStartError
 from bicorn.log.line import LineLog
 from bicorn.supervisor.channel import FAILED, READY, Channel
 from bicorn.supervisor.handle import WorkerHandle, WorkerState
 from bicorn.supervisor.listeners import Listener, bind_all, close_all
 from bicorn.supervisor.signals import SignalPipe
+from bicorn.supervisor.slot import Slot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Never
-
     from bicorn.config import Config
 
-KILL_GRACE = 2.0
-"""Seconds that a worker has after its own graceful deadline before it is killed."""
-SHORTEST_LIFE = 10.0
-"""A worker that ends sooner than this many seconds after its start makes the next start wait longer."""
-FIRST_BACKOFF = 1.0
-LONGEST_BACKOFF = 30.0
+KILL_GRACE = 10.0
+"""Seconds after ``graceful_timeout`` in which a worker shuts its application down, before it is killed."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD)
 
 
 class State(enum.Enum):
     """STARTING ─▶ SERVING ─▶ STOPPING ─▶ KILLING ─▶ ENDED
 
-    STARTING lasts until the first worker is ready; from it a failure of all workers leads straight to
-    ENDED. A second signal, or the deadline, leads from STOPPING to KILLING.
+    STARTING lasts until the first worker is ready; when none can be, it leads to ENDED. The first signal leads to
+    STOPPING, a second one or the deadline to KILLING.
     """
 
     STARTING = "starting"
@@ -50,12 +47,13 @@ class State(enum.Enum):
     ENDED = "ended"
 
 
-class InWorker(BaseException):
-    """Unwinds the parent's code in a forked child, which then exits as any Python program does."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+_NEXT = {
+    State.STARTING: {State.SERVING, State.STOPPING, State.KILLING, State.ENDED},
+    State.SERVING: {State.STOPPING, State.KILLING},
+    State.STOPPING: {State.KILLING, State.ENDED},
+    State.KILLING: {State.ENDED},
+    State.ENDED: set[State](),
+}
 
 
 def run(config: Config) -> int:
@@ -65,15 +63,19 @@ def run(config: Config) -> int:
     """
     listeners = bind_all(config.bind)
     try:
-        status = Supervisor(config, listeners).run()
-    except InWorker as ended:
-        # The listeners' files on the disk are the parent's to remove.
-        return ended.status
-    except BaseException:
+        return Supervisor(config, listeners).run()
+    except InWorker as worker:
+        return worker.exit_status
+    finally:
         close_all(listeners)
-        raise
-    close_all(listeners)
-    return status
+
+
+class InWorker(BaseException):
+    """Unwinds the parent's code in a forked child, which then exits as any Python program does."""
+
+    def __init__(self, exit_status: int) -> None:
+        super().__init__(exit_status)
+        self.exit_status = exit_status
 
 
 class Supervisor:
@@ -85,72 +87,80 @@ class Supervisor:
         self.state = State.STARTING
         self.log = LineLog(config.log_level)
         self.scoreboard = Scoreboard(config.workers)
-        self.workers: dict[int, WorkerHandle] = {}
-        self.failure: OperatorError | None = None
         self.slots = [Slot(number) for number in range(config.workers)]
+        self.workers: dict[int, WorkerHandle] = {}
+        self.failure: ReportedFailure | WorkerStartError | None = None
         self.kill_at = 0.0
+        self.signals = SignalPipe(_SIGNALS)
         self.selector = selectors.DefaultSelector()
+        self.selector.register(self.signals, selectors.EVENT_READ)
 
     def run(self) -> int:
         """Runs until no worker is left."""
-        signals = SignalPipe((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD))
-        self.selector.register(signals, selectors.EVENT_READ)
+        # What is here now will stay: shared with the workers, if no collector writes to it.
         gc.freeze()
         try:
             while self.state is not State.ENDED:
-                self._start_what_is_due(signals)
+                self._start_what_is_due()
                 for key, _ in self.selector.select(self._timeout()):
-                    if key.fileobj is signals:
-                        self._handle_signals(signals.receive())
-                    elif key.data.state is not WorkerState.ENDED:
-                        # One reaped in this very turn has been listened to, and its channel is closed.
+                    if key.fileobj is self.signals:
+                        self._handle_signals(self.signals.receive())
+                    else:
                         self._listen_to(key.data)
                 self._kill_what_is_overdue()
+                self._end_if_alone()
         finally:
             self.selector.close()
-            signals.close()
+            self.signals.close()
         if self.failure is not None:
-            raise self.failure
+            raise self._told(self.failure)
         return 0
+
+    # Stopping
 
     def _handle_signals(self, numbers: list[int]) -> None:
         for number in numbers:
             if number == signal.SIGCHLD:
                 self._reap()
-            else:
+            elif self.state in (State.STARTING, State.SERVING) and number != signal.SIGQUIT:
                 self._stop(signal.Signals(number))
+            elif self.state is not State.KILLING:
+                self.log.info(f"{signal.Signals(number).name}: ending at once")
+                self._kill()
 
     def _stop(self, number: signal.Signals) -> None:
-        """The first signal asks for a graceful end, another one, or SIGQUIT, for a quick one."""
-        if self.state in (State.STARTING, State.SERVING) and number != signal.SIGQUIT:
-            self.log.info(
-                f"{number.name}: finishing what is in flight, for up to {self.config.graceful_timeout:g} s"
-            )
-            self.state = State.STOPPING
-            self.kill_at = time.monotonic() + self.config.graceful_timeout + KILL_GRACE
-            for worker in self.workers.values():
-                worker.stop()
-        elif self.state is not State.KILLING:
-            self.log.info(f"{number.name}: ending at once")
-            self._kill_all()
-        self._end_if_alone()
+        self._enter(State.STOPPING)
+        limit = f"{self.config.graceful_timeout:g} s"
+        self.log.info(f"{number.name}: finishing what is in flight, for up to {limit}")
+        self.failure = None
+        self.kill_at = time.monotonic() + self.config.graceful_timeout + KILL_GRACE
+        # As long as this process holds a listening socket, clients are connected whom nobody will answer.
+        close_all(self.listeners)
+        for worker in self.workers.values():
+            worker.stop()
 
     def _kill_what_is_overdue(self) -> None:
-        if self.state is State.STOPPING and time.monotonic() >= self.kill_at:
-            self.log.error(f"{len(self.workers)} workers did not end in time: killing them")
-            self._kill_all()
+        if self.state is State.STOPPING and self.workers and time.monotonic() >= self.kill_at:
+            names = ", ".join(str(pid) for pid in self.workers)
+            self.log.error(f"did not end in time, and will be killed: worker {names}")
+            self._kill()
 
-    def _kill_all(self) -> None:
-        self.state = State.KILLING
+    def _kill(self) -> None:
+        self._enter(State.KILLING)
+        self.failure = None
         for worker in self.workers.values():
             worker.kill()
 
-    def _timeout(self) -> float | None:
-        """Seconds until something is due, whatever else happens."""
-        due = [slot.start_at for slot in self.slots if slot.is_vacant] if self._may_start() else []
-        if self.state is State.STOPPING:
-            due.append(self.kill_at)
-        return max(0.0, min(due) - time.monotonic()) if due else None
+    def _end_if_alone(self) -> None:
+        """There is no worker left, and none will be started."""
+        is_over = self.state in (State.STOPPING, State.KILLING)
+        if not self.workers and (is_over or self._has_failed_to_start()):
+            self._enter(State.ENDED)
+
+    def _has_failed_to_start(self) -> bool:
+        return self.state is State.STARTING and self.failure is not None
+
+    # Starting
 
     def _may_start(self) -> bool:
         # Until one worker is ready, another attempt would only fail as the first did.
@@ -158,136 +168,167 @@ class Supervisor:
             self.state is State.STARTING and self.failure is None
         )
 
-    def _start_what_is_due(self, signals: SignalPipe) -> None:
-        now = time.monotonic()
-        for slot in self.slots if self._may_start() else ():
-            if slot.is_vacant and slot.start_at <= now:
-                self._start(slot, signals)
+    def _timeout(self) -> float | None:
+        """Seconds until something is due, whatever else happens."""
+        due = []
+        if self._may_start():
+            due = [slot.start_at for slot in self.slots if slot.worker is None]
+        elif self.state is State.STOPPING:
+            due = [self.kill_at]
+        elif not self.workers:
+            return 0.0
+        return max(0.0, min(due) - time.monotonic()) if due else None
 
-    def _start(self, slot: Slot, signals: SignalPipe) -> None:
-        ours, theirs = socket.socketpair()
+    def _start_what_is_due(self) -> None:
+        for slot in self.slots:
+            now = time.monotonic()
+            if slot.worker is None and slot.start_at <= now and self._may_start():
+                self._start(slot, now)
+
+    def _start(self, slot: Slot, now: float) -> None:
         self.scoreboard.clear(slot.number)
         parent = os.getpid()
-        pid = os.fork()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            self._note_no_start(slot, now, error)
+            return
+        with self.signals.held_back():
+            try:
+                pid = os.fork()
+            except OSError as error:
+                ours.close()
+                theirs.close()
+                self._note_no_start(slot, now, error)
+                return
+            if pid == 0:
+                ours.close()
+                self._let_go_in_child()
         if pid == 0:
-            ours.close()
-            self._become_worker(slot, theirs, signals, parent)
+            raise InWorker(self._work(slot, theirs, parent))
         theirs.close()
-        worker = WorkerHandle(slot.number, pid, Channel(ours), time.monotonic())
-        slot.is_vacant = False
+        worker = WorkerHandle(slot, pid, Channel(ours), now)
+        slot.worker = worker
         self.workers[pid] = worker
         self.selector.register(worker.channel, selectors.EVENT_READ, worker)
 
-    def _become_worker(
-        self, slot: Slot, channel: socket.socket, signals: SignalPipe, parent: int
-    ) -> Never:
-        """In the child: lets go of what is the parent's, and is a worker from here on."""
+    def _let_go_in_child(self) -> None:
+        """A worker keeps nothing of its parent's and of its siblings', least of all the files on the disk."""
+        self.signals.abandon()
         self.selector.close()
-        signals.close()
         for sibling in self.workers.values():
             sibling.channel.close()
+        for listener in self.listeners:
+            listener.disown()
+
+    def _work(self, slot: Slot, channel: socket.socket, parent: int) -> int:
+        """In the child: a whole worker's life, whose exit status this is."""
         from bicorn.worker import Inheritance, serve
 
-        sockets = [listener.socket for listener in self.listeners]
-        urls = [listener.url for listener in self.listeners]
         board = (self.scoreboard, slot.number)
-        raise InWorker(serve(self.config, Inheritance(sockets, urls, channel, board, parent)))
+        try:
+            return serve(self.config, Inheritance(self.listeners, channel, board, parent))
+        except BaseException:  # noqa: BLE001 - the child's top: the parent's code is below
+            import traceback
+
+            traceback.print_exc()
+            return 1
+
+    # What is heard of workers
 
     def _listen_to(self, worker: WorkerHandle) -> None:
-        messages = worker.channel.receive()
-        for message in messages:
+        if worker.state is WorkerState.ENDED:
+            # It was reaped in this very turn, and was listened to then.
+            return
+        for message in worker.channel.receive():
             if message.kind == READY:
                 self._note_ready(worker, message.text)
             elif message.kind == FAILED:
                 worker.failure = message
-        if not messages:
-            # The end of the channel: the process is about to be reaped.
+        if worker.channel.is_at_end:
+            # The process is about to end, or has already.
+            self._stop_listening_to(worker)
+
+    def _stop_listening_to(self, worker: WorkerHandle) -> None:
+        if worker.channel.fileno() in self.selector.get_map():
             self.selector.unregister(worker.channel)
 
     def _note_ready(self, worker: WorkerHandle, banner: str) -> None:
-        worker.note_ready()
-        if self.state is State.STARTING:
-            self.state = State.SERVING
-            if self.failure is not None:
-                self.log.error(str(self.failure))
-                self.failure = None
-            self.log.write(banner)
-        else:
+        if not worker.note_ready():
+            return
+        if self.state is not State.STARTING:
             self.log.info(f"worker {worker.pid} is ready")
+            return
+        self._enter(State.SERVING)
+        if self.failure is not None:
+            # Another worker could not start: it is now one that is started again.
+            self.log.error(f"{self.failure}: trying again")
+            self.failure = None
+        self.log.write(banner)
 
     def _reap(self) -> None:
+        """All that have ended, strangers' orphans among them where this is process 1 of a container."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, wait_status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                break
+                return
             if pid == 0:
-                break
+                return
             worker = self.workers.pop(pid, None)
             if worker is not None:
-                self._note_end(worker, status)
-        self._end_if_alone()
+                self._note_end(worker, wait_status)
 
-    def _note_end(self, worker: WorkerHandle, status: int) -> None:
-        self._listen_to_the_last(worker)
+    def _note_end(self, worker: WorkerHandle, wait_status: int) -> None:
+        self._listen_to(worker)
+        self._stop_listening_to(worker)
         former = worker.state
-        worker.note_end(status)
-        slot = self.slots[worker.slot]
-        slot.note_end(worker.started)
+        worker.note_end(wait_status)
+        now = time.monotonic()
+        worker.slot.note_end(worker.started, now, was_ready=former is WorkerState.READY)
         if former is WorkerState.STOPPING or self.state in (State.STOPPING, State.KILLING):
             self.log.debug(f"worker {worker.pid} {worker.cause}")
         elif former is WorkerState.STARTING:
-            self._note_failed_start(worker)
+            self._note_failed_start(_failure_of(worker))
         else:
-            age = time.monotonic() - worker.started
+            age = now - worker.started
             self.log.error(
                 f"worker {worker.pid} {worker.cause} after {age:.0f} s: starting another"
             )
 
-    def _listen_to_the_last(self, worker: WorkerHandle) -> None:
-        if worker.channel in {key.fileobj for key in self.selector.get_map().values()}:
-            self._listen_to(worker)
-        if worker.channel in {key.fileobj for key in self.selector.get_map().values()}:
-            self.selector.unregister(worker.channel)
+    def _note_no_start(self, slot: Slot, now: float, error: OSError) -> None:
+        slot.note_no_start(now)
+        self._note_failed_start(WorkerStartError(f"no worker can be forked: {error.strerror}"))
 
-    def _note_failed_start(self, worker: WorkerHandle) -> None:
-        failure = _failure_of(worker)
+    def _note_failed_start(self, failure: ReportedFailure | WorkerStartError) -> None:
         if self.state is State.STARTING:
-            self.failure = failure
+            # The others fail for the same reason, as a rule, and one report is enough.
+            self.failure = self.failure or failure
         else:
-            self.log.error(f"{failure}: trying again")
+            self.log.error(f"{self._told(failure)}: trying again")
 
-    def _end_if_alone(self) -> None:
-        if not self.workers and (self.state in (State.STOPPING, State.KILLING) or self.failure):
-            self.state = State.ENDED
+    def _told(self, failure: ReportedFailure | WorkerStartError) -> OperatorError:
+        """The failure, after what the application itself says of it was shown."""
+        if isinstance(failure, ReportedFailure) and failure.details:
+            self.log.write(f"{failure.details}\n")
+        return failure
 
-
-class Slot:
-    """A worker's place: whether it is vacant, and when the next one may start there."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.is_vacant = True
-        self.start_at = 0.0
-        self._backoff = FIRST_BACKOFF
-
-    def note_end(self, started: float) -> None:
-        """At most one start a second, and fewer where workers keep ending soon."""
-        self.is_vacant = True
-        self.start_at = started + self._backoff
-        lived_long = time.monotonic() - started >= SHORTEST_LIFE
-        self._backoff = FIRST_BACKOFF if lived_long else min(self._backoff * 2, LONGEST_BACKOFF)
+    def _enter(self, state: State) -> None:
+        if state not in _NEXT[self.state]:
+            raise InternalError(f"the parent cannot go from {self.state.name} to {state.name}")
+        self.state = state
 
 
 class ReportedFailure(OperatorError):
     """A worker's own words for why it could not start, and its exit status."""
 
     def __init__(self, text: str, exit_status: int) -> None:
-        super().__init__(text)
+        self.details, _, line = text.rpartition("\n")
+        super().__init__(line)
         self.exit_status = exit_status
 
 
-def _failure_of(worker: WorkerHandle) -> OperatorError:
+def _failure_of(worker: WorkerHandle) -> ReportedFailure | WorkerStartError:
     if worker.failure is not None:
         return ReportedFailure(worker.failure.text, worker.failure.status)
     return WorkerStartError(f"worker {worker.pid} {worker.cause} before it was ready")

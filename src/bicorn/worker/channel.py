@@ -19,7 +19,7 @@ class Channel:
         self._send("ready", 0, banner)
 
     def failed(self, error: str, exit_status: int) -> None:
-        """The worker is about to exit with ``exit_status``, for the reason in ``error``."""
+        """The worker is about to exit with ``exit_status``, for the reason in the last line of ``error``."""
         self._send("failed", exit_status, error)
 
     def _send(self, kind: str, status: int, text: str) -> None:

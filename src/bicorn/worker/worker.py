@@ -9,33 +9,41 @@ from __future__ import annotations
 import enum
 import gc
 import signal
-import socket
 
-from bicorn._native import Scoreboard, die_with_parent
-from bicorn.errors import InternalError, OperatorError, explain
+from bicorn._native import die_with_parent
+from bicorn.errors import AppLoadError, InternalError, OperatorError
 from bicorn.gateway.loading import LoadedApp, load_app
 from bicorn.worker.channel import Channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
+    from types import FrameType
 
+    from bicorn._native import Scoreboard
     from bicorn.config import Config
+    from bicorn.hosts import Listener
 
 
 class State(enum.Enum):
-    """LOADING ─▶ STARTING ─▶ SERVING ─▶ ENDED; a failure leads from the first two to ENDED."""
+    """LOADING ─▶ STARTING ─▶ SERVING ─▶ DRAINING ─▶ STOPPING ─▶ ENDED; any of them may lead to ENDED at once."""
 
     LOADING = "loading the application"
     STARTING = "starting the application"
     SERVING = "serving"
+    DRAINING = "finishing what is in flight"
+    STOPPING = "shutting the application down"
     ENDED = "ended"
 
 
 _NEXT = {
     State.LOADING: {State.STARTING, State.ENDED},
-    State.STARTING: {State.SERVING, State.ENDED},
-    State.SERVING: {State.ENDED},
+    # A worker may be told to stop before it has served.
+    State.STARTING: {State.SERVING, State.STOPPING, State.ENDED},
+    State.SERVING: {State.DRAINING, State.ENDED},
+    State.DRAINING: {State.STOPPING, State.ENDED},
+    State.STOPPING: {State.ENDED},
     State.ENDED: set[State](),
 }
 
@@ -43,31 +51,33 @@ _NEXT = {
 class Inheritance:
     """What a worker has from its parent.
 
-    ``sockets`` are bound, and are listened on when the application is ready; ``urls`` say where that is;
-    ``board`` is the scoreboard and this worker's slot; ``parent`` is the parent's process.
+    ``listeners`` are bound, and are listened on when the application is ready; ``channel`` leads to the
+    parent, whose process is ``parent``; ``board`` is the scoreboard and this worker's slot.
     """
 
     def __init__(
         self,
-        sockets: Sequence[socket.socket],
-        urls: Sequence[str],
+        listeners: Sequence[Listener],
         channel: socket.socket,
         board: tuple[Scoreboard, int],
         parent: int,
     ) -> None:
-        self.sockets = sockets
-        self.urls = urls
+        self.listeners = listeners
+        self.urls = [listener.url for listener in listeners]
         self.channel = Channel(channel)
         self.board = board
         self.parent = parent
 
 
 def serve(config: Config, inherited: Inheritance) -> int:
-    """Serves until the parent says that it is enough. Returns the exit status."""
+    """Serves until the parent says that it is enough. Returns the exit status.
+
+    Expects SIGTERM and SIGINT at their default: until the host has handlers of its own there is nothing to
+    finish, and a signal that ends the server may end this process as it is.
+    """
     die_with_parent(inherited.parent)
-    # Until the host has handlers of its own, a signal that ends the server ends this process silently.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
+    # Of a terminal's Control-\\, which reaches all of the server: what it means is the parent's to say.
+    signal.signal(signal.SIGQUIT, _left_to_the_parent)
     return Worker(config, inherited).run()
 
 
@@ -77,8 +87,8 @@ class Worker:
     def __init__(self, config: Config, inherited: Inheritance) -> None:
         self.config = config
         self.inherited = inherited
-        self.channel = inherited.channel
         self.state = State.LOADING
+        self._banner = ""
 
     def run(self) -> int:
         try:
@@ -86,40 +96,53 @@ class Worker:
             self._enter(State.STARTING)
             self._serve(loaded)
         except OperatorError as error:
-            self.channel.failed(
-                explain(error).rstrip("\n").removeprefix("bicorn: "), error.exit_status
-            )
+            self.inherited.channel.failed(_as_text(error), error.exit_status)
             self._enter(State.ENDED)
             return error.exit_status
         self._enter(State.ENDED)
         return 0
 
+    def note_serving(self) -> None:
+        self._enter(State.SERVING)
+        self.inherited.channel.ready(self._banner)
+
+    def note_draining(self) -> None:
+        self._enter(State.DRAINING)
+
+    def note_stopping(self) -> None:
+        self._enter(State.STOPPING)
+
     def _serve(self, loaded: LoadedApp) -> None:
+        from bicorn.banner import render
         from bicorn.hosts import Job, host_for
         from bicorn.log.setup import set_up
 
-        logger = set_up(self.config.log_level)
         host, loop_name = host_for(loaded.interface, self.config.loop)
-        # What was imported stays; the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        self._banner = render(loaded.info, self.config, self.inherited.urls, loop_name)
         job = Job(
             config=self.config,
             app=loaded.app,
-            sockets=self.inherited.sockets,
+            listeners=self.inherited.listeners,
             board=self.inherited.board,
-            logger=logger,
-            ready=lambda: self._note_ready(loaded, loop_name),
+            logger=set_up(self.config.log_level),
+            worker=self,
         )
+        # What was imported stays; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
         host(job)
-
-    def _note_ready(self, loaded: LoadedApp, loop_name: str) -> None:
-        from bicorn.banner import render
-
-        self._enter(State.SERVING)
-        self.channel.ready(render(loaded.info, self.config, self.inherited.urls, loop_name))
 
     def _enter(self, state: State) -> None:
         if state not in _NEXT[self.state]:
-            raise InternalError(f"a worker cannot go from {self.state.value} to {state.value}")
+            raise InternalError(f"a worker cannot go from {self.state.name} to {state.name}")
         self.state = state
+
+
+def _as_text(error: OperatorError) -> str:
+    """The error for the parent: its last line is what is wrong, above it stands the application's own."""
+    details = error.details.rstrip() if isinstance(error, AppLoadError) else ""
+    return f"{details}\n{error}" if details else str(error)
+
+
+def _left_to_the_parent(_number: int, _frame: FrameType | None) -> None:
+    pass
