@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PATIENCE = 30.0
 """Seconds after which something that should have happened has failed. No test waits for it to pass."""
@@ -20,7 +21,9 @@ PATIENCE = 30.0
 class Server:
     """A server process, what it prints, and where it is reached."""
 
-    def __init__(self, arguments: list[str], cwd: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, arguments: list[str], cwd: Path, environment: Mapping[str, str], **popen: Any
+    ) -> None:
         command = [sys.executable, "-m", "bicorn", *arguments]
         self.process = subprocess.Popen(
             command,
@@ -31,6 +34,7 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            **popen,
         )
         self._news = threading.Condition()
         self._streams: dict[str, list[str]] = {"out": [], "err": []}
