@@ -1,0 +1,1 @@
+"""Bytes against a running Bicorn: what other servers' test suites hold, and what fuzzers found."""
