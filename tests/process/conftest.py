@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,19 @@ class Fifo:
         self.path = str(path)
         os.mkfifo(path)
 
-    def release(self) -> None:
-        """Lets everyone go on who waits; fails where nobody does."""
-        os.close(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK))
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """From when somebody waits; at the end he goes on."""
+        descriptor = os.open(self.path, os.O_WRONLY)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
-    def hold(self) -> int:
-        """Waits for one to wait. Closing the descriptor lets everyone go on."""
-        return os.open(self.path, os.O_WRONLY)
+    def release(self) -> None:
+        """Waits until somebody waits, and lets him go on."""
+        with self.held():
+            pass
 
 
 @pytest.fixture

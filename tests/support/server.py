@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,15 @@ class Server:
     """A server process, what it prints, and where it is reached."""
 
     def __init__(
-        self, arguments: list[str], cwd: Path, environment: Mapping[str, str], **popen: Any
+        self,
+        arguments: list[str],
+        cwd: Path,
+        environment: Mapping[str, str],
+        prefix: Sequence[str] = (),
+        **popen: Any,
     ) -> None:
-        command = [sys.executable, "-m", "bicorn", *arguments]
+        """``prefix`` is a program that runs the server's command, such as ``setpriv``."""
+        command = [*prefix, sys.executable, "-m", "bicorn", *arguments]
         self.process = subprocess.Popen(
             command,
             cwd=cwd,

@@ -30,6 +30,13 @@ class Wire:
         self.socket = socket.create_connection(address, PATIENCE)
         self._buffer = b""
 
+    @classmethod
+    def over(cls, sock: socket.socket) -> "Wire":
+        """Speaks over a socket that is connected already, such as a Unix one."""
+        wire = cls.__new__(cls)
+        wire.socket, wire._buffer = sock, b""
+        return wire
+
     def __enter__(self) -> "Wire":
         return self
 
