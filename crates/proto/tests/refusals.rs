@@ -155,6 +155,7 @@ fn target_cases() -> Vec<Case> {
                 line("GET * HTTP/1.1"),
                 line("GET a HTTP/1.1"),
                 line("GET /a#b HTTP/1.1"),
+                line("GET /\u{e4} HTTP/1.1"),
                 line("GET ftp://a/ HTTP/1.1"),
                 line("GET http:///a HTTP/1.1"),
                 line("GET http://u@a/ HTTP/1.1"),

@@ -244,6 +244,7 @@ fn targets() {
         "*",
         "a",
         "/a#b",
+        "/\u{e4}",
         "ftp://a/",
         "http://",
         "http:///x",

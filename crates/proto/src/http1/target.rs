@@ -24,8 +24,9 @@ pub enum TargetForm {
 pub(super) fn resolve(head: &mut RequestHead, buffer: &[u8]) -> Result<(), Refusal> {
     let method = head.method.of(buffer);
     let target = head.target.of(buffer);
-    if memchr(b'#', target).is_some() {
-        // RFC 9112 section 3.2: a fragment is no part of any form.
+    // RFC 9112 section 3.2: a fragment is no part of any form; RFC 3986 section 2: other octets than
+    // US-ASCII are percent-encoded, and who decodes them otherwise sees another path.
+    if memchr(b'#', target).is_some() || !target.is_ascii() {
         return Err(Refusal::Target);
     }
     if let Some(host) = head.host
