@@ -67,26 +67,36 @@ impl Engine {
 
     /// What happens when a deadline has passed.
     pub(crate) fn expire(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get(id) else {
+        let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        // What has arrived in the meantime is looked at first: the loop may have been blocked.
-        let is_silent = connection.is_between_requests();
+        // The loop may have been blocked, and the kernel's news may wait for a later turn: what has
+        // arrived in the meantime, and what can leave, is looked at first.
+        connection.marks.set(Marks::READABLE);
         match connection.phase {
-            Phase::Idle | Phase::Head { .. } if is_silent => {
-                if connection.marks.has(Marks::READABLE) {
-                    self.schedule(id);
-                } else {
-                    self.drop_connection(id);
-                }
-            }
-            Phase::Idle | Phase::Head { .. } => {
-                self.refuse(id, Refusal::Timeout);
-            }
+            Phase::Idle | Phase::Head { .. } => self.expire_head(id),
             Phase::Exchange => self.expire_exchange(id),
             Phase::Discarding { .. } | Phase::Farewell | Phase::Lingering { .. } => {
                 self.drop_connection(id);
             }
+        }
+    }
+
+    fn expire_head(&mut self, id: ConnectionId) {
+        if let Some(event) = self.receive_head(id) {
+            self.announce(event);
+        }
+        let Some(connection) = self.connections.get(id) else {
+            return;
+        };
+        let is_waiting = matches!(connection.phase, Phase::Idle | Phase::Head { .. });
+        if !is_waiting || connection.deadline > self.clock.millis() {
+            return;
+        }
+        if connection.is_between_requests() {
+            self.drop_connection(id);
+        } else {
+            self.refuse(id, Refusal::Timeout);
         }
     }
 
@@ -127,14 +137,21 @@ impl Engine {
     }
 
     /// A body came too slowly, or the peer takes nothing of the answer.
-    pub(crate) fn expire_exchange(&mut self, id: ConnectionId) {
+    fn expire_exchange(&mut self, id: ConnectionId) {
         let now = self.clock.millis();
-        let Some(connection) = self.connections.get_mut(id) else {
+        if let Some(event) = self.receive_content(id) {
+            self.announce(event);
+        }
+        self.unblock(id);
+        let Some(connection) = self.connections.get(id) else {
             return;
         };
         let Some(exchange) = &connection.exchange else {
             return;
         };
+        if connection.deadline == 0 || connection.deadline > now {
+            return;
+        }
         let is_stalled = exchange.stall_deadline != 0 && exchange.stall_deadline <= now;
         if is_stalled || exchange.outbound != Outbound::Pending {
             self.drop_connection(id);

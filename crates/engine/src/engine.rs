@@ -25,8 +25,8 @@ use crate::wheel::Wheel;
 
 /// How long, and for how many bytes, a connection is read after our last answer, so that no reset
 /// overtakes it (RFC 9112 section 9.6).
-const LINGER: Millis = 2_000;
-const LINGER_BUDGET: usize = 256 * 1024;
+const LINGER: Millis = 5_000;
+const LINGER_BUDGET: usize = 16 * 1024 * 1024;
 /// How long lines may wait for company before they go to the log.
 const LOG_DELAY: Millis = 100;
 /// How long accepting rests when descriptors run out.
@@ -354,7 +354,7 @@ impl Engine {
         }
     }
 
-    fn unblock(&mut self, id: ConnectionId) {
+    pub(crate) fn unblock(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(id)
             && connection.marks.has(Marks::BLOCKED)
         {
