@@ -158,11 +158,16 @@ impl Engine {
             return None;
         }
         let is_stream = self.settings.body_mode == BodyMode::Stream;
+        let now = self.clock.millis();
         let exchange = self.exchange_mut(id)?;
         if matches!(exchange.inbound, Inbound::Complete) {
             return Some(Event::Request(id, request));
         }
         if is_stream {
+            if exchange.expectation == Expectation::Continue {
+                // The client waits for the application, and not the other way round.
+                exchange.pace.paused = now;
+            }
             self.refresh_deadline(id.connection);
             self.schedule(id.connection);
             return Some(Event::Request(id, request));
@@ -332,7 +337,6 @@ impl Engine {
             }
         }
         self.send_continue(id);
-        let now = self.clock.millis();
         let Some(connection) = self.connections.get_mut(id.connection) else {
             return Intake::Gone;
         };
@@ -346,7 +350,7 @@ impl Engine {
                 return Intake::Gone;
             };
             if more && exchange.pace.paused != 0 {
-                exchange.pace.resume(now);
+                self.resume_pace(id);
                 self.refresh_deadline(id.connection);
                 self.schedule(id.connection);
             }
@@ -408,7 +412,18 @@ impl Engine {
         }
         exchange.expectation = Expectation::None;
         if exchange.content.is_empty() {
+            self.resume_pace(id);
             self.send_raw(id.connection, response::CONTINUE);
+            self.refresh_deadline(id.connection);
+        }
+    }
+
+    /// Takes the time that an application needed off a body's account. It reads outside of turns too,
+    /// when the clock may be old.
+    fn resume_pace(&mut self, id: ExchangeId) {
+        let now = self.clock.refresh();
+        if let Some(exchange) = self.exchange_mut(id) {
+            exchange.pace.resume(now);
         }
     }
 
