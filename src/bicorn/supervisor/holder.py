@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def _tcp_inodes(address: Address) -> Iterator[str]:
     """Sockets that listen on the port, on this address or on every one; which of IPv6's is not looked at."""
     hosts = {_EVERY_IPV4}
     try:
-        hosts.add(socket.inet_aton(address.host)[::-1].hex().upper())
+        # The kernel prints the four bytes as a number of the machine's own byte order.
+        packed = socket.inet_aton(address.host)
+        hosts.add(f"{int.from_bytes(packed, sys.byteorder):08X}")
     except OSError:
         hosts.clear()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):

@@ -1,0 +1,62 @@
+"""Signals arrive as events, in their order, and stay out of the way of a fork."""
+
+import os
+import selectors
+import signal
+from collections.abc import Iterator
+
+import pytest
+from bicorn.supervisor.signals import SignalPipe
+
+
+@pytest.fixture
+def signals() -> Iterator[SignalPipe]:
+    pipe = SignalPipe((signal.SIGUSR1, signal.SIGUSR2))
+    yield pipe
+    pipe.close()
+
+
+def test_they_are_received_in_their_order(signals: SignalPipe) -> None:
+    assert signals.receive() == []
+    for number in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGUSR2):
+        os.kill(os.getpid(), number)
+    assert signals.receive() == [signal.SIGUSR2, signal.SIGUSR1, signal.SIGUSR2]
+
+
+def test_they_wake_a_loop(signals: SignalPipe) -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(signals, selectors.EVENT_READ)
+        assert selector.select(0) == []
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert len(selector.select(10)) == 1
+
+
+def test_they_are_held_back(signals: SignalPipe) -> None:
+    with signals.held_back():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert signals.receive() == []
+    assert signals.receive() == [signal.SIGUSR1]
+
+
+def test_a_signal_of_the_child_does_not_reach_the_parents_pipe(signals: SignalPipe) -> None:
+    with signals.held_back():
+        pid = os.fork()
+        if pid == 0:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            signals.abandon()
+    if pid == 0:
+        # Ended by the signal that was waiting: it is back at its default.
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    assert os.WTERMSIG(status) == signal.SIGUSR1
+    assert signals.receive() == []
+
+
+def test_closing_leaves_the_process_as_it_was() -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    pipe = SignalPipe((signal.SIGUSR1,))
+    assert signal.getsignal(signal.SIGUSR1) is not before
+    pipe.close()
+    pipe.close()
+    assert signal.getsignal(signal.SIGUSR1) is before
+    assert signal.set_wakeup_fd(-1) == -1
