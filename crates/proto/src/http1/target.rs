@@ -127,11 +127,19 @@ fn is_ip_literal(bytes: &[u8]) -> bool {
 }
 
 /// `unreserved / pct-encoded / sub-delims` of RFC 3986, without the comma, which joins repeated fields.
+const HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric()
+            || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&')
+            || matches!(b, b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=');
+        byte += 1;
+    }
+    table
+};
+
 const fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\''
-        )
-        || matches!(byte, b'(' | b')' | b'*' | b'+' | b';' | b'=')
+    HOST[byte as usize]
 }
