@@ -103,7 +103,8 @@ class Lifespan:
         await self._answered_startup.wait()
         if self.phase is Phase.FAILED:
             raise AppStartupError(self._failure)
-        return self._state if self.phase is Phase.STARTED else None
+        has_started = self.phase not in (Phase.STARTING, Phase.UNSUPPORTED)
+        return self._state if has_started else None
 
     def abandon(self) -> None:
         """Ends the wait for a start-up that is not wanted any more."""

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+
 from bicorn.supervisor.channel import FAILED, READY, Channel, Message
 from bicorn.worker.channel import Channel as WorkerChannel
 

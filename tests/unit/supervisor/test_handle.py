@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+
 from bicorn.supervisor.channel import Channel
 from bicorn.supervisor.handle import WorkerHandle, WorkerState
 from bicorn.supervisor.slot import Slot

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from bicorn.errors import BindError
 from bicorn.supervisor.listeners import Listener, bind_all, close_all
 

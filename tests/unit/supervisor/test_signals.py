@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+
 from bicorn.supervisor.signals import SignalPipe
 
 
