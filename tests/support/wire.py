@@ -109,7 +109,7 @@ class Wire:
 
     def rest(self) -> bytes:
         """Everything up to the end of the connection."""
-        while data := self.socket.recv(65536):
+        while data := self._receive():
             self._buffer += data
         rest, self._buffer = self._buffer, b""
         return rest
@@ -128,11 +128,35 @@ class Wire:
         return taken
 
     def _more(self) -> None:
-        data = self.socket.recv(65536)
+        data = self._receive()
         if not data:
             rest, self._buffer = self._buffer, b""
             raise EOFError(rest)
         self._buffer += data
+
+    def _receive(self) -> bytes:
+        return self.socket.recv(65536)
+
+
+class Recording(Wire):
+    """Responses that have been received before, up to the end of the connection."""
+
+    def __init__(self, data: bytes) -> None:
+        self._buffer = data
+
+    def __bool__(self) -> bool:
+        """Whether there is more to read."""
+        return bool(self._buffer)
+
+    def head(self) -> str:
+        """The status line and fields of the next response, which stays unread."""
+        return self._buffer.partition(b"\r\n\r\n")[0].decode("latin-1")
+
+    def close(self) -> None:
+        """There is no connection."""
+
+    def _receive(self) -> bytes:
+        return b""
 
 
 def request(
