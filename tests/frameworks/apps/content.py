@@ -13,10 +13,14 @@ The routes, the same in each app:
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from typing import BinaryIO
+from typing import Protocol
 
 BLOCK = 64 * 1024
 BLOCKS = 80
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class Deliberate(Exception):
@@ -34,7 +38,7 @@ async def blocks_async() -> AsyncIterator[bytes]:
         yield block
 
 
-def describe(filename: str, file: BinaryIO) -> str:
+def describe(filename: str, file: Readable) -> str:
     """The answer to an upload."""
     digest = hashlib.sha256()
     size = 0

@@ -2,6 +2,7 @@
 
 from content import Deliberate, blocks, describe
 from flask import Flask, Response, make_response, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
 
 app = Flask(__name__)
 
@@ -36,7 +37,7 @@ def cookies() -> Response:
 
 
 @app.get("/redirect")
-def elsewhere() -> object:
+def elsewhere() -> BaseResponse:
     return redirect("/")
 
 

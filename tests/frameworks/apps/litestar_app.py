@@ -5,7 +5,7 @@ from typing import Annotated
 
 from content import Deliberate, blocks_async, describe
 from litestar import Litestar, MediaType, Request, Response, get, head, post
-from litestar.datastructures import Cookie, UploadFile
+from litestar.datastructures import Cookie, State, UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.logging import LoggingConfig
 from litestar.params import Body
@@ -54,7 +54,7 @@ async def download() -> Stream:
 
 
 @get("/cookies", media_type=MediaType.TEXT)
-async def cookies(request: Request) -> Response[str]:
+async def cookies(request: Request[None, None, State]) -> Response[str]:
     return Response(
         request.cookies.get("given", "none"),
         cookies=[Cookie("first", value="1"), Cookie("second", value="2")],

@@ -2,6 +2,7 @@
 
 from content import Deliberate, blocks_async, describe
 from quart import Quart, Response, make_response, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
 
 app = Quart(__name__)
 # Quart refuses more than 16 MiB with 413 unless it is told.
@@ -31,7 +32,7 @@ async def download() -> Response:
 
 
 @app.get("/cookies")
-async def cookies() -> Response:
+async def cookies() -> Response | BaseResponse:
     response = await make_response(request.cookies.get("given", "none"))
     response.set_cookie("first", "1")
     response.set_cookie("second", "2")
@@ -39,7 +40,7 @@ async def cookies() -> Response:
 
 
 @app.get("/redirect")
-async def elsewhere() -> object:
+async def elsewhere() -> BaseResponse:
     return redirect("/")
 
 
