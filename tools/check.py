@@ -71,6 +71,8 @@ def check_everything() -> Iterator[Outcome]:
     yield run(make(f"build, CPython {oldest}", ["build", "tested-with"], oldest, present[oldest]))
     yield from run_all(static_checks(venv_of(oldest)))
     yield run(Check("cargo test", ["make", "--no-print-directory", "test-rust"]))
+    python = str(ROOT / venv_of(oldest) / "bin" / "python")
+    yield run(Check("fuzz", [python, "tools/fuzz.py", "--seconds", "60"], tell=True))
     for version, path in interpreters.items():
         name = f"pytest, CPython {version}"
         if path is None:
