@@ -20,7 +20,7 @@ def reporter(logger: logging.Logger) -> Callable[[BaseException, str, str], None
 
     def report(error: BaseException, request_line: str, request_id: str) -> None:
         if stems_from_departure(error):
-            told = f"{type(error).__name__}: {error}"
+            told = f"{type(error).__name__}: {error}".rstrip(": ")
             logger.info("%s: the client left; %s (request %s)", request_line, told, request_id)
             return
         trace = cut(error.__traceback__)
