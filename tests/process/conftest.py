@@ -91,4 +91,7 @@ def refuses(port: int) -> bool:
         Wire(("127.0.0.1", port)).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        # The listener went while the connection was being made.
+        return False
     return False

@@ -18,16 +18,23 @@ if TYPE_CHECKING:
     from bicorn.hosts import Job
 
 
+_STOP = (signal.SIGTERM, signal.SIGINT)
+
+
 def serve(job: Job) -> None:
     """Serves until SIGTERM or SIGINT, and then until what is in flight is done."""
-    multiprocess = job.config.workers > 1
-    engine = job.engine(WsgiGateway(job.app, multiprocess=multiprocess, report=job.report))
+    gateway = WsgiGateway(job.app, multiprocess=job.config.workers > 1, report=job.report)
+    # A signal waits until there is somebody to take it: by default it would end the process, with whoever has
+    # just connected.
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+    engine = job.engine(gateway)
     way_out = _WayOut(engine, job)
-    signal.set_wakeup_fd(engine.wakeup_fd(), warn_on_full_buffer=False)
     try:
-        job.worker.note_serving()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        signal.set_wakeup_fd(engine.wakeup_fd(), warn_on_full_buffer=False)
+        for number in _STOP:
             signal.signal(number, way_out.on_signal)
+        job.worker.note_serving()
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
         way_out.run_engine()
         if engine.connections:
             job.logger.warning(
@@ -53,27 +60,34 @@ class _WayOut:
         self._worker = job.worker
         self._clock = threading.Timer(job.config.graceful_timeout, self._time_is_up)
         self._clock.daemon = True
-        self._may_raise = False
+        # Taken in one step, since a signal may come while another is handled.
+        self._beginning = iter((self._begin,))
+        self._interruption = iter((DrainTimeout,))
+        self._is_time_up = False
+        self._has_returned = False
 
     def run_engine(self) -> None:
         try:
             self._engine.run()
-            self._may_raise = False
+            self._has_returned = True
         except DrainTimeout:
             # It came when the application was not being called.
-            self._may_raise = False
+            self._has_returned = True
         self._clock.cancel()
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self._may_raise:
-            self._may_raise = False
-            raise DrainTimeout("--graceful-timeout is over, and the worker has to end")
-        if self._clock.ident is None:
-            self._worker.note_draining()
-            self._clock.start()
-            self._engine.drain(self._engine.stop)
+        if begin := next(self._beginning, None):
+            begin()
+        elif self._is_time_up and not self._has_returned:
+            for interruption in self._interruption:
+                raise interruption("--graceful-timeout is over, and the worker has to end")
+
+    def _begin(self) -> None:
+        self._worker.note_draining()
+        self._engine.drain(self._engine.stop)
+        self._clock.start()
 
     def _time_is_up(self) -> None:
         self._engine.stop()
-        self._may_raise = True
+        self._is_time_up = True
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
