@@ -35,6 +35,8 @@ const EXHAUSTION_REST: Millis = 500;
 /// has pipelined a thousand requests, waits for the next turn, so that the host's other tasks, timers
 /// and new connections have theirs.
 const STEPS_PER_TURN: usize = 128;
+/// Most connections taken from a listener before it is closed, so that an end is one, whoever connects.
+const LAST_ACCEPTS: usize = 4096;
 /// Outboxes and request buffers that are kept for the next request.
 const SPARE: usize = 16;
 
@@ -183,7 +185,9 @@ impl Engine {
         for &(source, readiness) in &batch.events {
             match source {
                 Source::Connection(id) => self.note_readiness(id, readiness),
-                Source::Listener(index) => self.accept(index as usize),
+                Source::Listener(index) => {
+                    self.accept(index as usize);
+                }
                 Source::Wakeup => self.poller.drain_wakeup(),
                 Source::Timer => self.poller.drain_timer(),
             }
@@ -301,6 +305,7 @@ impl Engine {
             return;
         }
         self.stage = Stage::Draining;
+        self.accept_waiting();
         self.forget_listeners();
         for id in self.connections.ids() {
             // An idle connection is read once more: a request already on the wire is answered.
@@ -363,16 +368,29 @@ impl Engine {
         }
     }
 
-    fn accept(&mut self, index: usize) {
+    /// Takes whoever waits at a listener; whether somebody may still be left.
+    fn accept(&mut self, index: usize) -> bool {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(Some(listener)) = self.listeners.get(index) else {
-                return;
+                return false;
             };
             match listener.accept() {
                 Accepted::Connection(socket, peer) => self.welcome(socket, peer),
-                Accepted::Nobody => return,
-                Accepted::Exhausted => return self.rest(),
+                Accepted::Nobody => return false,
+                Accepted::Exhausted => {
+                    self.rest();
+                    return false;
+                }
             }
+        }
+        true
+    }
+
+    /// Takes those who have connected by now: the kernel would reset them with the listener's end.
+    fn accept_waiting(&mut self) {
+        for index in 0..self.listeners.len() {
+            let mut turns = 0..LAST_ACCEPTS / ACCEPTS_PER_TURN;
+            while turns.next().is_some() && self.accept(index) {}
         }
     }
 
