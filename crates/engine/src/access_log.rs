@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_line_holds_what_strangers_sent_in_harmless_form() {
-        let bytes = b"GET /\"a\\\xc3\xbf HTTP/1.1\r\nHost: a\r\nUser-Agent: x\"y\r\n\r\n";
+        let bytes = b"GET /\"a\\ HTTP/1.1\r\nHost: a\r\nUser-Agent: x\"y\xc3\xbf\r\n\r\n";
         let mut head = RequestHead::default();
         http1::parse(bytes, 0, &Limits::default(), &mut head)
             .unwrap()
@@ -239,7 +239,7 @@ mod tests {
         assert!(start.starts_with("- - - ["));
         assert_eq!(
             rest,
-            "] \"GET /\\x22a\\x5C\\xC3\\xBF HTTP/1.1\" 200 13 \"-\" \"x\\x22y\" 42\n"
+            "] \"GET /\\x22a\\x5C HTTP/1.1\" 200 13 \"-\" \"x\\x22y\\xC3\\xBF\" 42\n"
         );
     }
 }
