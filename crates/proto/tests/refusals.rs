@@ -4,6 +4,9 @@
 
 mod feeding;
 
+use std::path::Path;
+use std::{env, fs, io};
+
 use bicorn_proto::{Limits, Refusal};
 use feeding::{cut, feed};
 
@@ -32,6 +35,17 @@ fn every_refusal_has_a_case() {
         let expected = usize::from(!WITHOUT_BYTES.contains(&refusal));
         assert_eq!(times, expected, "cases for {refusal:?}");
     }
+}
+
+#[test]
+fn the_protocol_page_tells_of_every_refusal() -> io::Result<()> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/protocol.md");
+    let page = fs::read_to_string(page)?;
+    for refusal in Refusal::ALL {
+        let row = format!("\n| {} | {} |", refusal.reason(), refusal.status());
+        assert!(page.contains(&row), "{row}");
+    }
+    Ok(())
 }
 
 #[test]
