@@ -9,6 +9,9 @@ knows its loop, and nothing of HTTP or of the parent.
 
 from __future__ import annotations
 
+import os
+
+from bicorn.errors import ConfigError
 from bicorn.log.report import reporter
 
 TYPE_CHECKING = False
@@ -61,10 +64,12 @@ class Job:
     def engine(self, gateway: AsgiGateway | WsgiGateway) -> Engine:
         """An engine that accepts connections: a port that accepts is a port that serves.
 
-        Raises `bicorn.errors.BindError` when another process was faster to listen on an address.
+        Raises `bicorn.errors.BindError` when another process was faster to listen on an address, and `ConfigError`
+        when the access log cannot be written.
         """
         from bicorn._native import Engine
 
+        _try_access_log(self.config)
         engine = Engine(self.config, gateway, *self.board)
         for listener in self.listeners:
             listener.listen(self.config.backlog)
@@ -72,6 +77,20 @@ class Job:
             # The engine has its own: what it stops listening on must not stay open here.
             listener.close()
         return engine
+
+
+def _try_access_log(config: Config) -> None:
+    """The engine knows the kernel's reason, and not the option that led there."""
+    path = config.access_log_file
+    if not config.access_log or path == "-":
+        return
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the access log to {os.path.abspath(path)}: {error.strerror}: "
+            "use another --access-log-file, or - for standard output"
+        ) from None
 
 
 def host_for(interface: str, loop: str) -> tuple[Callable[[Job], None], str]:
