@@ -26,8 +26,6 @@ struct Awaitable {
 enum State {
     /// Gives None, again and again: the one result of every `send` that need not wait.
     Done,
-    /// Gives a value, once.
-    Ready(Py<PyAny>),
     /// Waits until the exchange has news of this kind.
     Waiting(Wait),
     /// Has given its result.
@@ -68,11 +66,6 @@ pub fn make_type(py: Python<'_>) -> PyResult<Py<PyType>> {
 /// The awaitable that is done already.
 pub fn done(py: Python<'_>, kind: &Py<PyType>) -> PyResult<Py<PyAny>> {
     make(py, kind, State::Done)
-}
-
-/// An awaitable that has its value.
-pub fn ready(py: Python<'_>, kind: &Py<PyType>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
-    make(py, kind, State::Ready(value))
 }
 
 /// An awaitable that waits for news.
@@ -151,7 +144,6 @@ fn step(py: Python<'_>, object: *mut ffi::PyObject, argument: *mut ffi::PyObject
             *state = State::Done;
             Step::Return(py.None())
         }
-        State::Ready(value) => Step::Return(value),
         State::Waiting(mut wait) => {
             let step = wait.step(py, argument);
             if matches!(step, Step::Yield(_)) {
@@ -220,7 +212,7 @@ unsafe extern "C" fn throw(
             *unsafe { state_of(object) } = State::Done;
             ctype::raise_from(&arguments)
         }
-        State::Ready(_) | State::Spent => ctype::raise_from(&arguments),
+        State::Spent => ctype::raise_from(&arguments),
     };
     ctype::to_method(step, py)
 }

@@ -170,11 +170,16 @@ impl AsgiExchange {
     pub fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let future = self.shared.create_future.bind(py).call0()?;
         let iterator = future.call_method0(intern!(py, "__await__"))?;
-        self.shared
-            .waiters()
-            .entry(self.id)
-            .or_default()
-            .push(future.unbind());
+        let former = self.shared.waiters().remove(&self.id).unwrap_or_default();
+        // An application that waits with a timeout, again and again, leaves a cancelled one each time.
+        let mut waiting = Vec::with_capacity(former.len() + 1);
+        for waiter in former {
+            if !super::is_settled(waiter.bind(py))? {
+                waiting.push(waiter);
+            }
+        }
+        waiting.push(future.unbind());
+        self.shared.waiters().insert(self.id, waiting);
         Ok(iterator.unbind())
     }
 
@@ -182,10 +187,10 @@ impl AsgiExchange {
         let messages = &self.shared.messages;
         let core = self.core()?;
         let reading = self.state().reading;
-        match reading {
+        let message = match reading {
             Reading::Empty => {
                 self.state().reading = Reading::Done;
-                messages.request(py, b"", false).map(Some)
+                Some(messages.request(py, b"", false)?)
             }
             Reading::Open => {
                 let intake = core.lock().read(self.id);
@@ -194,27 +199,31 @@ impl AsgiExchange {
                         if !more {
                             self.state().reading = Reading::Done;
                         }
-                        messages.request(py, &in_memory(content)?, more).map(Some)
+                        Some(messages.request(py, &in_memory(content)?, more)?)
                     }
-                    Intake::Pending => Ok(None),
-                    Intake::Gone => messages.disconnect(py).map(Some),
+                    Intake::Pending => return Ok(None),
+                    Intake::Gone => None,
                 }
             }
-            Reading::Done => {
-                let is_gone = core.lock().watch_peer(self.id);
-                is_gone.then(|| messages.disconnect(py)).transpose()
-            }
+            Reading::Done if core.lock().watch_peer(self.id) => None,
+            Reading::Done => return Ok(None),
+        };
+        if message.is_some() {
+            return Ok(message);
         }
+        let mut state = self.state();
+        if state.writing != Writing::Done {
+            state.writing = Writing::Gone;
+        }
+        drop(state);
+        messages.disconnect(py).map(Some)
     }
 
     fn receive(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let exchange = slf.get();
-        let kind = &exchange.shared.awaitable_type;
-        match exchange.next_message(py)? {
-            Some(message) => awaitable::ready(py, kind, message),
-            None => awaitable::waiting(py, kind, slf.clone().unbind(), Interest::Message),
-        }
+        // Nothing is taken before it is awaited: a task that is cancelled before its first step, as
+        // `wait_for(receive(), 0)` may have it, must not take a message with it.
+        let kind = &slf.get().shared.awaitable_type;
+        awaitable::waiting(slf.py(), kind, slf.clone().unbind(), Interest::Message)
     }
 
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -253,8 +262,11 @@ impl AsgiExchange {
             .get_item(intern!(py, "headers"))?
             .filter(|headers| !headers.is_none());
         let headers = headers.map(as_list).transpose()?;
-        if self.state().writing != Writing::Nothing {
-            return Err(contract("http.response.start was sent already"));
+        let writing = self.state().writing;
+        match writing {
+            Writing::Nothing => {}
+            Writing::Gone => return Err(errors::from_reply(ReplyError::Gone)),
+            _ => return Err(contract("http.response.start was sent already")),
         }
         let mut head = ResponseHead::default();
         head.begin(status, None)
@@ -358,7 +370,12 @@ impl AsgiExchange {
                 .map(|value| value.map(|v| v.to_string()))
         };
         let method = text("method")?.unwrap_or_default();
-        let path = text("path")?.unwrap_or_default();
+        // As it was sent: a decoded line break would let a client write lines of its own into the log.
+        let path = scope.get_item("raw_path")?;
+        let path = path.and_then(|path| objects::body_bytes(&path));
+        let path = path.map_or_else(String::new, |path| {
+            path.as_bytes().escape_ascii().to_string()
+        });
         let version = text("http_version")?.unwrap_or_default();
         let line = format!("{method} {path} HTTP/{version}");
         self.shared

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bicorn_engine::{ExchangeId, InboundRequest};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
@@ -223,10 +224,16 @@ impl AsgiGateway {
 
 /// Settles a future, unless whoever waited was cancelled.
 fn settle(future: &Bound<'_, PyAny>) -> PyResult<()> {
-    if future.call_method0("done")?.is_truthy()? {
+    if is_settled(future)? {
         return Ok(());
     }
     future
         .call_method1("set_result", (future.py().None(),))
         .map(drop)
+}
+
+fn is_settled(future: &Bound<'_, PyAny>) -> PyResult<bool> {
+    future
+        .call_method0(intern!(future.py(), "done"))?
+        .is_truthy()
 }
