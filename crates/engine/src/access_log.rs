@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -18,6 +19,8 @@ use bicorn_proto::http1::RequestHead;
 const BATCH: usize = 32 * 1024;
 /// Batches that may wait for a slow reader; what comes on top is dropped and counted.
 const WAITING_BATCHES: usize = 64;
+/// What a pipe takes in one piece: 4096 bytes on Linux, 512 on macOS, where a line is often longer.
+const PIPE_BUF: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 const REFERER: &[u8] = b"referer";
 const USER_AGENT: &[u8] = b"user-agent";
 
@@ -205,10 +208,28 @@ fn write_all(mut sink: File, orders: &Receiver<Order>) {
     for order in orders {
         match order {
             // A full disk or a reader that left must not end the server.
-            Order::Write(batch) => drop(sink.write_all(&batch)),
+            Order::Write(batch) => drop(write_lines(&mut sink, &batch)),
             Order::Reopen(file) => sink = file,
         }
     }
+}
+
+/// Writes so that nobody else's output comes into the middle of a line: a pipe takes `PIPE_BUF` bytes in one
+/// piece, and what is longer in several (POSIX, `write`).
+fn write_lines(sink: &mut File, lines: &[u8]) -> io::Result<()> {
+    if !sink.metadata()?.file_type().is_fifo() {
+        return sink.write_all(lines);
+    }
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let whole = memchr::memrchr(b'\n', &rest[..rest.len().min(PIPE_BUF)])
+            .or_else(|| memchr::memchr(b'\n', rest))
+            .map_or(rest.len(), |end| end + 1);
+        let (piece, after) = rest.split_at(whole);
+        sink.write_all(piece)?;
+        rest = after;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

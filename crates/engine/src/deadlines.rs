@@ -125,7 +125,10 @@ impl Engine {
             return;
         };
         let body = match exchange.inbound {
-            Inbound::Reading(_) => exchange.pace.deadline(rate, grace),
+            // Once the application has said all, its answer is what the peer is waited for.
+            Inbound::Reading(_) if exchange.outbound != Outbound::Complete => {
+                exchange.pace.deadline(rate, grace)
+            }
             _ => 0,
         };
         let deadline = match (body, exchange.stall_deadline) {

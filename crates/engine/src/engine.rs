@@ -13,7 +13,7 @@ use crate::access_log::{AccessLog, LogDraft, Outcome};
 use crate::accounts::Accounts;
 use crate::clock::{self, Clock, Millis};
 use crate::connection::{Connection, Local, Marks, Peer, Phase, Received};
-use crate::exchange::{Exchange, ExchangeId, InboundRequest};
+use crate::exchange::{Exchange, ExchangeId, InboundRequest, Waiting};
 use crate::listener::{ACCEPTS_PER_TURN, Accepted, Listener};
 use crate::outbox::Outbox;
 pub use crate::poller::Batch;
@@ -226,29 +226,6 @@ impl Engine {
         self.set_timer();
         if !self.events.is_empty() || !self.work.is_empty() {
             self.poller.wake();
-        }
-    }
-
-    /// Sends what was gathered, for one who watches an application that does not come back; whether
-    /// there was anything.
-    pub fn flush_waiting(&mut self) -> bool {
-        let is_waiting = !self.gathering.is_empty();
-        self.flush_gathered();
-        is_waiting
-    }
-
-    /// Sends what was gathered since the last time. Whoever answers outside a turn calls it when the
-    /// tasks that are ready have run.
-    pub fn flush_gathered(&mut self) {
-        let mut gathering = std::mem::take(&mut self.gathering);
-        for id in gathering.drain(..) {
-            if let Some(connection) = self.connections.get_mut(id) {
-                connection.marks.clear(Marks::GATHERING);
-                self.flush(id);
-            }
-        }
-        if self.gathering.is_empty() {
-            self.gathering = gathering;
         }
     }
 
@@ -527,12 +504,14 @@ impl Engine {
         if let Some(exchange) = connection.exchange.take() {
             self.accounts.failed();
             self.end_exchange(connection.peer, &exchange);
-            if exchange.waiting.content || exchange.waiting.room {
-                self.announce(Event::Wake(ExchangeId {
-                    connection: id,
-                    serial: connection.serial,
-                }));
-            }
+            self.release(id, connection.serial, exchange.waiting);
+        }
+    }
+
+    /// Wakes an application that waits for news of an exchange which has ended.
+    pub(crate) fn release(&mut self, connection: ConnectionId, serial: u32, waiting: Waiting) {
+        if waiting.content || waiting.room {
+            self.announce(Event::Wake(ExchangeId { connection, serial }));
         }
     }
 

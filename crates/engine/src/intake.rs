@@ -340,7 +340,6 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(id.connection) else {
             return Intake::Gone;
         };
-        let is_ended = connection.marks.has(Marks::ENDED);
         let Some(exchange) = &mut connection.exchange else {
             return Intake::Gone;
         };
@@ -357,16 +356,17 @@ impl Engine {
             return Intake::Content(content, more);
         }
         match exchange.inbound {
-            Inbound::Broken => {}
-            Inbound::Complete if !is_ended => return Intake::Content(Content::new(), false),
-            Inbound::Complete => {}
+            Inbound::Broken => {
+                connection.marks.set(Marks::TOLD);
+                Intake::Gone
+            }
+            // Also where the peer has ended: it may have done so because it has said all.
+            Inbound::Complete => Intake::Content(Content::new(), false),
             Inbound::Reading(_) => {
                 exchange.waiting.content = true;
-                return Intake::Pending;
+                Intake::Pending
             }
         }
-        connection.marks.set(Marks::TOLD);
-        Intake::Gone
     }
 
     /// Asks to be woken when the peer of an exchange leaves; whether it has left already.
@@ -474,10 +474,7 @@ impl Engine {
 
     /// Leaves the rest of a body to be dropped, if it is short enough to be worth it.
     pub(crate) fn begin_discard(&mut self, id: ConnectionId, body: BodyReader) {
-        if body
-            .remaining()
-            .is_some_and(|remaining| remaining > DISCARD_BUDGET as u64)
-        {
+        if !is_worth_discarding(&body) {
             return self.linger(id);
         }
         let Some(connection) = self.connections.get_mut(id) else {
@@ -493,6 +490,12 @@ impl Engine {
         );
         self.schedule(id);
     }
+}
+
+/// Whether the rest of a body is short enough to be read and dropped, as far as that is known.
+pub(crate) fn is_worth_discarding(body: &BodyReader) -> bool {
+    let remaining = body.remaining();
+    remaining.is_none_or(|remaining| remaining <= DISCARD_BUDGET as u64)
 }
 
 /// Looks for a head in the inbox, or in what one read from the socket gives.

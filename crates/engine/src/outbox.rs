@@ -238,7 +238,10 @@ impl Outbox {
                 _ => self.send_bytes(socket),
             };
             match result {
-                Ok(taken) => self.drop_sent(taken),
+                Ok(taken) => {
+                    self.sent += taken as u64;
+                    self.drop_sent(taken);
+                }
                 Err(Errno::AGAIN) => return Flow::Blocked,
                 Err(_) => return Flow::Gone,
             }
@@ -257,13 +260,14 @@ impl Outbox {
         transmit(socket, &parts[..count])
     }
 
-    /// Drops what was sent from the queue's front.
+    /// Drops what was sent from the queue's front. A file's own position has moved already.
     fn drop_sent(&mut self, mut taken: usize) {
-        self.sent += taken as u64;
         while let Some(front) = self.segments.front_mut() {
             let length = front.len();
             match front {
-                Segment::File { remaining: 0, .. } | Segment::Spilled { remaining: 0, .. } => {}
+                Segment::File { remaining: 0, .. } | Segment::Spilled { remaining: 0, .. } => {
+                    taken = 0;
+                }
                 Segment::File { .. } | Segment::Spilled { .. } => return,
                 _ if taken >= length => {
                     taken -= length;
@@ -298,7 +302,6 @@ fn transmit(socket: &OwnedFd, parts: &[IoSlice<'_>]) -> Result<usize, Errno> {
     }
 }
 
-/// Gives 0: the file's own position in the queue was moved already.
 fn send_file(
     socket: &OwnedFd,
     file: impl AsFd,
@@ -314,7 +317,7 @@ fn send_file(
         return Err(Errno::PIPE);
     }
     *remaining -= sent as u64;
-    Ok(0)
+    Ok(sent)
 }
 
 #[cfg(test)]

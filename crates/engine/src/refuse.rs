@@ -6,7 +6,7 @@ use bicorn_proto::http1::{Persistence, ResponseHead, Version, response};
 use crate::access_log::{LogDraft, Outcome};
 use crate::connection::Phase;
 use crate::engine::{Engine, Event, millis};
-use crate::exchange::{ExchangeId, Outbound};
+use crate::exchange::{ExchangeId, Inbound, Outbound};
 use crate::table::ConnectionId;
 
 impl Engine {
@@ -21,6 +21,13 @@ impl Engine {
         };
         let mut event = None;
         let mut draft = None;
+        if let Some(exchange) = &mut connection.exchange
+            && exchange.outbound == Outbound::Complete
+        {
+            // The answer is on its way, and with it the end of the connection.
+            exchange.inbound = Inbound::Broken;
+            return None;
+        }
         if let Some(mut exchange) = connection.exchange.take() {
             if exchange.waiting.content || exchange.waiting.room {
                 event = Some(Event::Wake(name));

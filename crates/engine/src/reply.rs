@@ -13,6 +13,7 @@ use crate::clock::Millis;
 use crate::connection::{Marks, Phase};
 use crate::engine::{Engine, Event, Stage, millis};
 use crate::exchange::{Exchange, ExchangeId, Inbound, MethodKind, Outbound};
+use crate::intake::is_worth_discarding;
 use crate::outbox::{COPY_BELOW, Flow, Outbox, Payload};
 use crate::table::ConnectionId;
 
@@ -84,6 +85,61 @@ impl Engine {
             (_, false) => return Ok(self.queue(id, writer, &part.body, part.end)),
         }
         Ok(Sent::Done)
+    }
+
+    /// Sends what was gathered since the last time. Whoever answers outside a turn calls it when the
+    /// tasks that are ready have run.
+    pub fn flush_gathered(&mut self) {
+        let mut gathering = std::mem::take(&mut self.gathering);
+        for id in gathering.drain(..) {
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.marks.clear(Marks::GATHERING);
+                self.flush(id);
+            }
+        }
+        if self.gathering.is_empty() {
+            self.gathering = gathering;
+        }
+    }
+
+    /// Sends what waits for a peer whose application does not come back, for one who watches it;
+    /// whether there was anything. No turn hears of room meanwhile, so this tries again, and holds the
+    /// peer to its deadline.
+    pub fn flush_waiting(&mut self) -> bool {
+        let waiting = std::mem::take(&mut self.gathering);
+        if waiting.is_empty() {
+            return false;
+        }
+        let now = self.clock.refresh();
+        for id in waiting {
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.marks.clear(Marks::GATHERING);
+                connection.marks.clear(Marks::BLOCKED);
+                self.flush(id);
+                self.keep_trying(id, now);
+            }
+        }
+        true
+    }
+
+    /// Leaves a blocked response to the next [`Engine::flush_waiting`], while its application goes on.
+    fn keep_trying(&mut self, id: ConnectionId, now: Millis) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let Some(exchange) = &connection.exchange else {
+            return;
+        };
+        if !connection.marks.has(Marks::BLOCKED) || exchange.outbound == Outbound::Complete {
+            return;
+        }
+        if exchange.stall_deadline <= now {
+            return self.drop_connection(id);
+        }
+        if !connection.marks.has(Marks::GATHERING) {
+            connection.marks.set(Marks::GATHERING);
+            self.gathering.push(id);
+        }
     }
 
     /// Takes a head and a part of a file (its offset and length) as the whole response; the kernel
@@ -185,9 +241,10 @@ impl Engine {
             return self.drop_connection(id);
         }
         if let Some(exchange) = connection.exchange.take() {
-            let peer = connection.peer;
+            let (peer, serial) = (connection.peer, connection.serial);
             self.accounts.failed();
             self.end_exchange(peer, &exchange);
+            self.release(id, serial, exchange.waiting);
         }
         self.linger(id);
     }
@@ -214,7 +271,7 @@ impl Engine {
         let mut writer = match (exchange.outbound, head) {
             (Outbound::Open(writer), None) => writer,
             (Outbound::Pending, Some(head)) => {
-                let may_persist = may_keep && may_persist(exchange);
+                let may_persist = may_keep && may_persist(exchange, end);
                 let around = Circumstances {
                     version: exchange.version,
                     is_head: exchange.method == MethodKind::Head,
@@ -331,7 +388,11 @@ impl Engine {
             // No room on disk: what was announced cannot be kept, and the peer must see it.
             self.drop_connection(id.connection);
         }
-        Sent::Done
+        if end {
+            return Sent::Done;
+        }
+        self.keep_trying(id.connection, 0);
+        Sent::Gathered
     }
 
     /// Sends bytes that belong to no response's body, behind what waits already.
@@ -359,7 +420,12 @@ impl Engine {
     /// Draws the consequences of what the peer's socket took.
     pub(crate) fn after_sending(&mut self, id: ConnectionId, flow: Flow, sent: u64) {
         self.accounts.sent(sent);
-        let stall_deadline = self.clock.millis() + millis(self.settings.write_timeout);
+        // A writer outside of a turn, or in a long one, finds the clock as the turn left it.
+        let now = match flow {
+            Flow::Blocked => self.clock.refresh(),
+            Flow::Clear | Flow::Gone => 0,
+        };
+        let stall_deadline = now + millis(self.settings.write_timeout);
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
@@ -433,9 +499,10 @@ impl Engine {
         let Some(exchange) = connection.exchange.take() else {
             return;
         };
-        let peer = connection.peer;
+        let (peer, serial) = (connection.peer, connection.serial);
         let is_quiet = connection.inbox.is_empty() && !connection.marks.has(Marks::READABLE);
         self.end_exchange(peer, &exchange);
+        self.release(id, serial, exchange.waiting);
         let keeps =
             exchange.answer_persistence == Persistence::Keep && self.stage == Stage::Serving;
         match exchange.inbound {
@@ -468,8 +535,14 @@ const SERVER: &[u8] = b"server: bicorn\r\n";
 
 /// Whether a request leaves the connection fit for another one. A client that still waits for 100
 /// (Continue) may or may not send its body now (RFC 9110 section 10.1.1).
-fn may_persist(exchange: &Exchange) -> bool {
+fn may_persist(exchange: &Exchange, is_whole: bool) -> bool {
+    let is_readable = match &exchange.inbound {
+        Inbound::Broken => false,
+        // With the whole answer given, what is left of the body will be dropped, if that is worth it.
+        Inbound::Reading(body) if is_whole => is_worth_discarding(body),
+        Inbound::Reading(_) | Inbound::Complete => true,
+    };
     exchange.persistence == Persistence::Keep
         && exchange.expectation == Expectation::None
-        && !matches!(exchange.inbound, Inbound::Broken)
+        && is_readable
 }

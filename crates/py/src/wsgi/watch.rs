@@ -61,10 +61,16 @@ fn watch(core: &Weak<Core>, is_awake: &AtomicBool) {
             quiet = 0;
             continue;
         }
-        drop(core);
         quiet += 1;
         if quiet >= QUIET_TICKS {
             is_awake.store(false, Ordering::Release);
+            // Whoever gathered a block after the last look, and found this thread awake, is seen now.
+            if core.lock().flush_waiting() {
+                is_awake.store(true, Ordering::Release);
+                quiet = 0;
+                continue;
+            }
+            drop(core);
             while !is_awake.load(Ordering::Acquire) {
                 std::thread::park();
             }
