@@ -27,14 +27,14 @@ async def answer(
 
 async def read_body(receive: Receive) -> bytes | None:
     """The request's body, or None where the peer left before it was complete."""
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         body += message["body"]
         if not message["more_body"]:
-            return body
+            return bytes(body)
 
 
 async def hello(scope: Message, receive: Receive, send: Send) -> None:
