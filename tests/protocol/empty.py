@@ -1,6 +1,6 @@
-"""An application that reads what there is and answers with nothing."""
+"""An application that reads what there is and answers with nothing, for either interface."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 
@@ -17,3 +17,9 @@ async def app(
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body"})
             return
+
+
+def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Length", "0")])
+    return []

@@ -28,12 +28,13 @@ STATUSES = {200, 400, 408, 413, 414, 417, 431, 501, 505}
 
 
 @pytest.mark.timeout(600)
-def test_every_stream_ends_well_however_it_is_cut() -> None:
+@pytest.mark.parametrize("name", ["app", "wsgi"])
+def test_every_stream_ends_well_however_it_is_cut(name: str) -> None:
     if not ARCHIVE.is_file():
         pytest.skip(f"SKIPPED: there is no {ARCHIVE.name} beside this checkout")
     streams = list(read_streams())
     application = Path(__file__).with_name("empty.py")
-    with serving(f"{application}:app", "--no-access-log", "--loop", "asyncio") as server:
+    with serving(f"{application}:{name}", "--no-access-log") as server:
         workers = server.workers()
         replay(server, streams)
         before = resident(workers)
