@@ -32,6 +32,8 @@ CANCEL_GRACE = 1.0
 SHUTDOWN_GRACE = 5.0
 """Seconds that the lifespan has at least to shut down, when draining has used up ``graceful_timeout``."""
 
+_STOP = (signal.SIGTERM, signal.SIGINT)
+
 
 def loop_factory(choice: str) -> tuple[Callable[[], asyncio.AbstractEventLoop], str]:
     """The maker of loops for ``--loop``, and the loop's name. Raises `ConfigError`.
@@ -56,12 +58,16 @@ def serve(job: Job, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
 
     Raises `bicorn.errors.AppStartupError` when the application's lifespan refuses to start.
     """
+    former = {number: signal.getsignal(number) for number in _STOP}
     loop = factory()
     try:
         asyncio.set_event_loop(loop)
         _AsyncioHost(job, loop).run()
     finally:
         _close(loop)
+        for number, handler in former.items():
+            # uvloop leaves its own behind.
+            signal.signal(number, handler)
 
 
 class _AsyncioHost:
@@ -77,7 +83,7 @@ class _AsyncioHost:
         self._lifespan = self._make_lifespan()
 
     def run(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOP:
             self._loop.add_signal_handler(number, self._stop)
         main = self._task(self._live(), "bicorn")
         while not main.done():

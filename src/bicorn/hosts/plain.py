@@ -6,6 +6,7 @@ once the time for draining is over.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 
@@ -17,32 +18,30 @@ if TYPE_CHECKING:
 
     from bicorn.hosts import Job
 
-
 _STOP = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(job: Job) -> None:
     """Serves until SIGTERM or SIGINT, and then until what is in flight is done."""
     gateway = WsgiGateway(job.app, multiprocess=job.config.workers > 1, report=job.report)
+    former = {number: signal.getsignal(number) for number in _STOP}
     # A signal waits until there is somebody to take it: by default it would end the process, with whoever has
     # just connected.
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
-    engine = job.engine(gateway)
-    way_out = _WayOut(engine, job)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     try:
-        signal.set_wakeup_fd(engine.wakeup_fd(), warn_on_full_buffer=False)
-        for number in _STOP:
-            signal.signal(number, way_out.on_signal)
-        job.worker.note_serving()
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
-        way_out.run_engine()
-        if engine.connections:
-            job.logger.warning(
-                "--graceful-timeout is over: ending %d connections", engine.connections
-            )
+        with contextlib.closing(job.engine(gateway)) as engine:
+            way_out = _WayOut(engine, job)
+            signal.set_wakeup_fd(engine.wakeup_fd(), warn_on_full_buffer=False)
+            for number in _STOP:
+                signal.signal(number, way_out.on_signal)
+            job.worker.note_serving()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            way_out.run_engine()
+            signal.set_wakeup_fd(-1)
     finally:
-        signal.set_wakeup_fd(-1)
-        engine.close()
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class DrainTimeout(BaseException):
@@ -58,6 +57,7 @@ class _WayOut:
     def __init__(self, engine: Engine, job: Job) -> None:
         self._engine = engine
         self._worker = job.worker
+        self._logger = job.logger
         self._clock = threading.Timer(job.config.graceful_timeout, self._time_is_up)
         self._clock.daemon = True
         # Taken in one step, since a signal may come while another is handled.
@@ -74,6 +74,12 @@ class _WayOut:
             # It came when the application was not being called.
             self._has_returned = True
         self._clock.cancel()
+        if self._clock.ident is not None:
+            self._clock.join()
+        if self._engine.connections:
+            self._logger.warning(
+                "--graceful-timeout is over: ending %d connections", self._engine.connections
+            )
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if begin := next(self._beginning, None):

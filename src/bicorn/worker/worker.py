@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import enum
 import gc
+import io
 import signal
+import sys
 
 from bicorn._native import die_with_parent
 from bicorn.errors import AppLoadError, InternalError, OperatorError
@@ -78,7 +80,13 @@ def serve(config: Config, inherited: Inheritance) -> int:
     die_with_parent(inherited.parent)
     # Of a terminal's Control-\\, which reaches all of the server: what it means is the parent's to say.
     signal.signal(signal.SIGQUIT, _left_to_the_parent)
-    return Worker(config, inherited).run()
+    _print_whole_lines()
+    try:
+        return Worker(config, inherited).run()
+    finally:
+        # Nothing is left that a signal could hurry, and a second Control-C is no error.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _left_to_the_parent)
 
 
 class Worker:
@@ -136,6 +144,13 @@ class Worker:
         if state not in _NEXT[self.state]:
             raise InternalError(f"a worker cannot go from {self.state.name} to {state.name}")
         self.state = state
+
+
+def _print_whole_lines() -> None:
+    """Has what the application prints leave a line at a time: the access log goes to standard output too, and what
+    is printed is wanted when it is printed."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True, write_through=False)
 
 
 def _as_text(error: OperatorError) -> str:

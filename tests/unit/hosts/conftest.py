@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -68,15 +69,26 @@ def run(
         logger=LOGGER,
         worker=stage,
     )
+    # A client may be done after a host that has ended for another reason.
+    former = {
+        number: signal.signal(number, _too_late) for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         host(job)
+        assert {signal.getsignal(number) for number in former} == {_too_late}
     finally:
         close_all(listeners)
         if stage.thread.ident is not None:
             stage.thread.join()
+        for number, handler in former.items():
+            signal.signal(number, handler)
     if stage.error is not None:
         raise stage.error
     return stage.passed
+
+
+def _too_late(_number: int, _frame: FrameType | None) -> None:
+    pass
 
 
 @pytest.fixture(scope="session", autouse=True)
