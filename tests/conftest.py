@@ -116,7 +116,12 @@ def child_processes() -> dict[str, str]:
     """Our children, the unreaped ones too; none where /proc does not tell."""
     children = {}
     for task in PROCESSES.glob("self/task/*/children"):
-        for pid in task.read_text().split():
+        try:
+            pids = task.read_text().split()
+        except OSError:
+            # A thread that has ended between the two steps.
+            continue
+        for pid in pids:
             try:
                 command = (PROCESSES / pid / "cmdline").read_bytes().replace(b"\0", b" ")
             except OSError:
