@@ -371,13 +371,15 @@ impl AsgiExchange {
         };
         let method = text("method")?.unwrap_or_default();
         // As it was sent: a decoded line break would let a client write lines of its own into the log.
-        let path = scope.get_item("raw_path")?;
-        let path = path.and_then(|path| objects::body_bytes(&path));
-        let path = path.map_or_else(String::new, |path| {
-            path.as_bytes().escape_ascii().to_string()
-        });
+        let bytes = |key: &str| {
+            let value = scope.get_item(key)?;
+            let body = value.and_then(|value| objects::body_bytes(&value));
+            PyResult::Ok(body.map_or_else(String::new, |b| b.as_bytes().escape_ascii().to_string()))
+        };
+        let (path, query) = (bytes("raw_path")?, bytes("query_string")?);
+        let mark = if query.is_empty() { "" } else { "?" };
         let version = text("http_version")?.unwrap_or_default();
-        let line = format!("{method} {path} HTTP/{version}");
+        let line = format!("{method} {path}{mark}{query} HTTP/{version}");
         self.shared
             .report
             .bind(py)
