@@ -29,24 +29,24 @@ class Server:
         prefix: Sequence[str] = (),
         **popen: Any,
     ) -> None:
-        """``prefix`` is a program that runs the server's command, such as ``setpriv``."""
+        """``prefix`` is a program that runs the server's command, such as ``setpriv``; ``stdout`` may go elsewhere."""
         command = [*prefix, sys.executable, "-m", "bicorn", *arguments]
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            **popen,
+            **{"stdout": subprocess.PIPE, **popen},
         )
         self._news = threading.Condition()
         self._streams: dict[str, list[str]] = {"out": [], "err": []}
+        pipes = {"out": self.process.stdout, "err": self.process.stderr}
+        self._pipes = {name: pipe for name, pipe in pipes.items() if pipe is not None}
         self._readers = [
-            threading.Thread(target=self._read, args=(name, stream))
-            for name, stream in (("out", self.process.stdout), ("err", self.process.stderr))
+            threading.Thread(target=self._read, args=pipe) for pipe in self._pipes.items()
         ]
         for reader in self._readers:
             reader.start()
@@ -110,9 +110,8 @@ class Server:
         status = self.process.wait(PATIENCE)
         for reader in self._readers:
             reader.join(PATIENCE)
-        for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
+        for pipe in self._pipes.values():
+            pipe.close()
         return status
 
     def stop(self) -> int:

@@ -61,6 +61,7 @@ def run(config: Config) -> int:
 
     Raises `bicorn.errors.OperatorError` when an address cannot be had or no worker can start.
     """
+    _occupy_standard_streams()
     listeners = bind_all(config.bind)
     try:
         return Supervisor(config, listeners).run()
@@ -68,6 +69,17 @@ def run(config: Config) -> int:
         return worker.exit_status
     finally:
         close_all(listeners)
+
+
+def _occupy_standard_streams() -> None:
+    """Whoever started this process may have closed them: a socket that got such a number would be written to as
+    if it were standard output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The kernel gives the lowest number that is free, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 class InWorker(BaseException):
