@@ -64,10 +64,14 @@ def serve(job: Job, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
         asyncio.set_event_loop(loop)
         _AsyncioHost(job, loop).run()
     finally:
-        _close(loop)
+        _end_what_is_left(loop)
         for number, handler in former.items():
-            # uvloop leaves its own behind.
+            # Not left to the loop: asyncio closes the pipe of its handlers before it removes them, uvloop leaves
+            # them behind.
+            loop.remove_signal_handler(number)
             signal.signal(number, handler)
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 class _AsyncioHost:
@@ -205,12 +209,8 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
         await asyncio.wait(tasks, timeout=CANCEL_GRACE)
 
 
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Ends what the application has left in the loop, as `asyncio.run` does."""
-    try:
-        loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
+def _end_what_is_left(loop: asyncio.AbstractEventLoop) -> None:
+    """By the application, as `asyncio.run` does."""
+    loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(loop.shutdown_default_executor())
