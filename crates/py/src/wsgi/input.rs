@@ -96,6 +96,19 @@ impl ContentStream {
 
     const fn flush(&self) {}
 
+    /// All that is still to come; `read()` without a size ends here.
+    fn readall<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut all =
+            std::mem::take(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner));
+        loop {
+            let content = self.await_content(py)?;
+            if content.is_empty() {
+                return Ok(PyBytes::new(py, &all));
+            }
+            all.extend_from_slice(&content);
+        }
+    }
+
     /// Fills a buffer with what has arrived, waiting for the first byte; 0 at the end.
     fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
         let target = PyBuffer::<u8>::get(buffer)?;
