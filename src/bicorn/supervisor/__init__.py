@@ -3,6 +3,7 @@
     listeners.py    addresses become sockets, or one clear line
     holder.py       which process holds an address that is in use
     handle.py       what the parent knows of one worker
+    slot.py         a worker's place, and when the next one may start there
     channel.py      what a worker tells its parent
     signals.py      signals become events of a loop
     supervisor.py   the loop
