@@ -85,7 +85,7 @@ class Engine:
         slot: int = 0,
     ) -> Engine: ...
     def fileno(self) -> int:
-        """The descriptor to wait for: readable when `poll` has work. Valid until `close`."""
+        """The descriptor to wait for: readable when `poll` has work. Valid as long as the object lives."""
     def wakeup_fd(self) -> int:
         """A non-blocking descriptor: a byte written to it makes `fileno` readable.
         Fit for `signal.set_wakeup_fd` and for other threads."""
@@ -102,7 +102,7 @@ class Engine:
         """Stops accepting, closes idle connections, ends the others after the answer that is under
         way, and calls ``done()`` once when none is left."""
     def close(self) -> None:
-        """Ends every connection at once, writes the logs out and frees the descriptors. Idempotent."""
+        """Ends every connection at once and writes the logs out; `fileno` lives as long as the object. Idempotent."""
     def reopen_log(self) -> None:
         """Opens the access log's file again by its name, for log rotation."""
     @property

@@ -343,7 +343,8 @@ impl Engine {
         let Some(exchange) = &mut connection.exchange else {
             return Intake::Gone;
         };
-        let more = matches!(exchange.inbound, Inbound::Reading(_));
+        // Of a body that was cut short there is more to come, though it never will: it must not look whole.
+        let more = !matches!(exchange.inbound, Inbound::Complete);
         if !exchange.content.is_empty() {
             let Ok(content) = exchange.content.take() else {
                 return Intake::Gone;

@@ -500,7 +500,6 @@ impl Engine {
             return;
         };
         let (peer, serial) = (connection.peer, connection.serial);
-        let is_quiet = connection.inbox.is_empty() && !connection.marks.has(Marks::READABLE);
         self.end_exchange(peer, &exchange);
         self.release(id, serial, exchange.waiting);
         let keeps =
@@ -508,10 +507,8 @@ impl Engine {
         match exchange.inbound {
             Inbound::Reading(body) if keeps => self.begin_discard(id, body),
             Inbound::Complete if keeps => self.become_idle(id),
-            // A client that asked for the close sends nothing that a reset could make it lose.
-            Inbound::Complete if exchange.persistence == Persistence::Close && is_quiet => {
-                self.drop_connection(id);
-            }
+            // Also where the client asked for the close: an old one's stray CRLF behind its request would
+            // draw a reset, and the reset eat our answer.
             _ => self.linger(id),
         }
     }

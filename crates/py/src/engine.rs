@@ -113,6 +113,13 @@ impl Engine {
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.core.lock().close());
         self.work_through(py);
+        // A callback that was never called may hold this very engine.
+        drop(
+            self.drained
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 
     fn reopen_log(&self) -> PyResult<()> {

@@ -103,7 +103,13 @@ def load_app(config: Config) -> LoadedApp:
 
 
 def enter_directories(config: Config) -> None:
-    """Goes to ``chdir``, and puts ``app_dir``, or else the working directory, first on ``sys.path``."""
+    """Goes to ``chdir``, and puts ``app_dir``, or else the working directory, first on ``sys.path``.
+
+    There it takes the place of the directory of the ``bicorn`` script, which Python puts there: other programs'
+    scripts stand in it, and some are named like a module.
+    """
+    if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(sys.argv[0])):
+        del sys.path[0]
     if config.chdir:
         os.chdir(config.chdir)
     directory = os.path.abspath(os.path.expanduser(config.app_dir or "."))

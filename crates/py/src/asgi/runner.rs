@@ -113,11 +113,13 @@ fn iterator_of<'py>(awaitable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>
     }
     awaitable
         .call_method0(intern!(awaitable.py(), "__await__"))
-        .map_err(|_| {
-            let kind = awaitable.get_type();
-            crate::errors::contract(format!(
+        .map_err(|cause| {
+            let (py, kind) = (awaitable.py(), awaitable.get_type());
+            let error = crate::errors::contract(format!(
                 "the application returned {kind}, which cannot be awaited"
-            ))
+            ));
+            error.set_cause(py, Some(cause));
+            error
         })
 }
 
@@ -157,10 +159,9 @@ impl Work {
     /// else an application raises has been reported, and is no reason for the loop to stop.
     fn finish(self, py: Python<'_>, error: Option<PyErr>) -> Step {
         let task = self.shared.tasks().remove(&self.key);
-        let passed_on = error.as_ref().filter(|error| {
-            error.is_instance_of::<CancelledError>(py)
-                || error.is_instance_of::<PyGeneratorExit>(py)
-        });
+        let passed_on = error
+            .as_ref()
+            .filter(|error| error.is_instance_of::<CancelledError>(py));
         let passed_on = passed_on.map(|error| error.clone_ref(py));
         self.exchange.get().end(py, error, self.scope.bind(py));
         drop(task);

@@ -135,11 +135,13 @@ impl Joined {
         // SAFETY: a live object; gives a new reference or null with an exception set.
         let iterator =
             unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyObject_GetIter(result.as_ptr())) };
-        let iterator = iterator.map_err(|_| {
-            contract(format!(
+        let iterator = iterator.map_err(|cause| {
+            let error = contract(format!(
                 "the application returned {}, which cannot be iterated",
                 result.get_type()
-            ))
+            ));
+            error.set_cause(py, Some(cause));
+            error
         })?;
         while let Some(block) = next(&iterator)? {
             exchange.write_block(&block)?;
