@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bicorn.config import Config
 
 
+INTERRUPTED = 130
+"""What a shell reports of a program that SIGINT ended."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until told to stop. Returns the exit status; docs/errors.md lists them."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -32,9 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run(config)
     except OperatorError as error:
-        sys.stdout.flush()
-        sys.stderr.write(explain(error))
+        if sys.stdout is not None:  # closed by whoever started us
+            sys.stdout.flush()
+        if sys.stderr is not None:
+            sys.stderr.write(explain(error))
         return error.exit_status
+    except KeyboardInterrupt:
+        # Before anything is served there is nothing to finish.
+        return INTERRUPTED
 
 
 def _load(words: list[str]) -> Config:

@@ -7,7 +7,9 @@ import time
 
 import pytest
 
+from bicorn import cli
 from bicorn.cli import main
+from bicorn.config import Config
 
 
 def bicorn(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -100,3 +102,22 @@ def test_help_needs_nothing_that_is_slow_to_import() -> None:
     }
     # A virtual environment's .pth files may import typing before the first line of ours.
     assert not imported & (slow | {"bicorn.supervisor", "bicorn._native", "bicorn.gateway"})
+
+
+def test_an_interrupt_before_serving_ends_silently(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(words: list[str]) -> Config:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_load", interrupted)
+    assert main(["app:app"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_is_an_exit_status_also_without_standard_streams(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["--no-such-option"]) == 2
