@@ -41,25 +41,20 @@ struct Wait {
 
 /// Makes the type.
 pub fn make_type(py: Python<'_>) -> PyResult<Py<PyType>> {
-    let methods = Box::leak(Box::new([
-        ctype::method(c"send", send, ffi::METH_O),
-        ctype::method(c"throw", throw, ffi::METH_VARARGS),
-        ctype::method(c"close", close, ffi::METH_NOARGS),
-        ffi::PyMethodDef::zeroed(),
-    ]));
-    let slots = [
-        ctype::slot(ffi::Py_tp_dealloc, dealloc as *mut _),
-        ctype::slot(ffi::Py_am_await, ctype::itself as *mut _),
-        ctype::slot(ffi::Py_am_send, am_send as *mut _),
-        ctype::slot(ffi::Py_tp_iter, ctype::itself as *mut _),
-        ctype::slot(ffi::Py_tp_iternext, iternext as *mut _),
-        ctype::slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
-    ];
+    let protocol = ctype::Protocol {
+        dealloc,
+        am_send,
+        iternext,
+        send,
+        throw,
+        close,
+    };
     ctype::build(
         py,
         c"bicorn._native.Awaitable",
         size_of::<Awaitable>(),
-        &slots,
+        &protocol,
+        Vec::new(),
     )
 }
 
@@ -163,32 +158,34 @@ unsafe extern "C" fn am_send(
     argument: *mut ffi::PyObject,
     result: *mut *mut ffi::PyObject,
 ) -> ffi::PySendResult {
-    // SAFETY: slots are called with the interpreter attached.
-    let py = unsafe { Python::assume_attached() };
-    ctype::to_send(step(py, object, argument), py, result)
+    Python::attach(|py| ctype::to_send(step(py, object, argument), py, result))
 }
 
 unsafe extern "C" fn iternext(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: slots are called with the interpreter attached; None is a borrowed reference.
-    let (py, none) = unsafe { (Python::assume_attached(), ffi::Py_None()) };
-    ctype::to_iternext(step(py, object, none), py)
+    // SAFETY: None is a borrowed reference to an immortal object.
+    let none = unsafe { ffi::Py_None() };
+    Python::attach(|py| ctype::to_iternext(step(py, object, none), py))
 }
 
 unsafe extern "C" fn send(
     object: *mut ffi::PyObject,
     argument: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: methods are called with the interpreter attached.
-    let py = unsafe { Python::assume_attached() };
-    ctype::to_method(step(py, object, argument), py)
+    Python::attach(|py| ctype::to_method(step(py, object, argument), py))
 }
 
 unsafe extern "C" fn throw(
     object: *mut ffi::PyObject,
     arguments: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: methods are called with the interpreter attached.
-    let py = unsafe { Python::assume_attached() };
+    Python::attach(|py| throw_attached(py, object, arguments))
+}
+
+fn throw_attached(
+    py: Python<'_>,
+    object: *mut ffi::PyObject,
+    arguments: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
     // SAFETY: METH_VARARGS passes a live tuple.
     let arguments =
         unsafe { Bound::from_borrowed_ptr(py, arguments).cast_into_unchecked::<PyTuple>() };
@@ -224,7 +221,7 @@ unsafe extern "C" fn close(
     // SAFETY: as in `step`.
     let state = unsafe { state_of(object) };
     if !matches!(state, State::Done) {
-        drop(std::mem::replace(state, State::Spent));
+        Python::attach(|_| drop(std::mem::replace(state, State::Spent)));
     }
     // SAFETY: gives a new reference to None.
     unsafe { ffi::Py_NewRef(ffi::Py_None()) }
@@ -233,7 +230,7 @@ unsafe extern "C" fn close(
 unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
     // SAFETY: the last reference is gone, so the state is ours to drop, once.
     unsafe {
-        ptr::drop_in_place(&raw mut (*object.cast::<Awaitable>()).state);
+        Python::attach(|_| ptr::drop_in_place(&raw mut (*object.cast::<Awaitable>()).state));
         ctype::free(object);
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Owns what the two such types have in common: making a type, allocating, and the ways in which
 //! CPython asks a coroutine to go on.
+//!
+//! CPython calls their functions with the interpreter attached, and they attach none the less: PyO3
+//! counts for itself, and keeps what is dropped uncounted until the next turn. An upload that was read
+//! in one go stayed in memory whole.
 
 use std::ffi::{CStr, c_int, c_void};
 
@@ -37,20 +41,62 @@ pub const fn method(name: &'static CStr, function: Method, flags: c_int) -> ffi:
     }
 }
 
-/// A slot of a type.
-pub const fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
+const fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot, pfunc }
 }
 
-/// Makes a type from its slots.
+/// How a type does what every coroutine does.
+pub struct Protocol {
+    /// Drops the fields and frees the object.
+    pub dealloc: unsafe extern "C" fn(*mut ffi::PyObject),
+    /// Goes on with a value: CPython 3.11's way.
+    pub am_send: unsafe extern "C" fn(
+        *mut ffi::PyObject,
+        *mut ffi::PyObject,
+        *mut *mut ffi::PyObject,
+    ) -> ffi::PySendResult,
+    /// Goes on: the way of later versions.
+    pub iternext: unsafe extern "C" fn(*mut ffi::PyObject) -> *mut ffi::PyObject,
+    /// The method `send`, which takes a value.
+    pub send: Method,
+    /// The method `throw`, which takes a tuple.
+    pub throw: Method,
+    /// The method `close`, which takes nothing.
+    pub close: Method,
+}
+
+/// Makes a type of objects of `size` bytes that can be awaited. It lives as long as the process, and
+/// so do its definitions.
 pub fn build(
     py: Python<'_>,
     name: &'static CStr,
     size: usize,
-    slots: &[ffi::PyType_Slot],
+    protocol: &Protocol,
+    mut attributes: Vec<ffi::PyGetSetDef>,
 ) -> PyResult<Py<PyType>> {
-    let mut slots: Vec<ffi::PyType_Slot> = slots.to_vec();
-    slots.push(slot(0, std::ptr::null_mut()));
+    let methods = Box::leak(Box::new([
+        method(c"send", protocol.send, ffi::METH_O),
+        method(c"throw", protocol.throw, ffi::METH_VARARGS),
+        method(c"close", protocol.close, ffi::METH_NOARGS),
+        ffi::PyMethodDef::zeroed(),
+    ]));
+    attributes.push(ffi::PyGetSetDef {
+        name: std::ptr::null(),
+        get: None,
+        set: None,
+        doc: std::ptr::null(),
+        closure: std::ptr::null_mut(),
+    });
+    let mut slots = [
+        slot(ffi::Py_tp_dealloc, protocol.dealloc as *mut c_void),
+        slot(ffi::Py_am_await, itself as *mut c_void),
+        slot(ffi::Py_am_send, protocol.am_send as *mut c_void),
+        slot(ffi::Py_tp_iter, itself as *mut c_void),
+        slot(ffi::Py_tp_iternext, protocol.iternext as *mut c_void),
+        slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
+        slot(ffi::Py_tp_getset, attributes.leak().as_mut_ptr().cast()),
+        slot(0, std::ptr::null_mut()),
+    ];
     let mut spec = ffi::PyType_Spec {
         name: name.as_ptr(),
         basicsize: c_int::try_from(size)?,
@@ -59,7 +105,7 @@ pub fn build(
         slots: slots.as_mut_ptr(),
     };
     // SAFETY: the spec and its slots are well formed and live through the call, which copies them;
-    // methods are static. The result is a new reference to a type.
+    // methods and attributes are leaked, so they outlive the type. The result is a new reference.
     unsafe {
         let kind = Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpec(&raw mut spec))?;
         Ok(kind.cast_into_unchecked::<PyType>().unbind())
@@ -171,7 +217,7 @@ pub fn to_method(step: Step, py: Python<'_>) -> *mut ffi::PyObject {
 }
 
 /// `__await__` and `__iter__` of an object that is its own iterator.
-pub unsafe extern "C" fn itself(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+unsafe extern "C" fn itself(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: called with a live object; gives a new reference to it.
     unsafe { ffi::Py_NewRef(object) }
 }

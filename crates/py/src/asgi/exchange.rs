@@ -473,17 +473,16 @@ fn call_bound(
     object: *mut ffi::PyObject,
     method: impl FnOnce(&Bound<'_, AsgiExchange>) -> PyResult<Py<PyAny>>,
 ) -> *mut ffi::PyObject {
-    // SAFETY: functions are called with the interpreter attached, and `objects::bind` bound these two
-    // to an `AsgiExchange`.
-    let exchange = unsafe {
-        let py = Python::assume_attached();
-        Bound::from_borrowed_ptr(py, object).cast_into_unchecked::<AsgiExchange>()
-    };
-    match method(&exchange) {
-        Ok(result) => result.into_ptr(),
-        Err(error) => {
-            error.restore(exchange.py());
-            std::ptr::null_mut()
+    Python::attach(|py| {
+        // SAFETY: `objects::bind` bound these two functions to an `AsgiExchange`.
+        let exchange =
+            unsafe { Bound::from_borrowed_ptr(py, object).cast_into_unchecked::<AsgiExchange>() };
+        match method(&exchange) {
+            Ok(result) => result.into_ptr(),
+            Err(error) => {
+                error.restore(py);
+                std::ptr::null_mut()
+            }
         }
-    }
+    })
 }

@@ -40,33 +40,20 @@ struct Work {
 
 /// Makes the type.
 pub fn make_type(py: Python<'_>) -> PyResult<Py<PyType>> {
-    let methods = Box::leak(Box::new([
-        ctype::method(c"send", send, ffi::METH_O),
-        ctype::method(c"throw", throw, ffi::METH_VARARGS),
-        ctype::method(c"close", close, ffi::METH_NOARGS),
-        ffi::PyMethodDef::zeroed(),
-    ]));
-    let attributes = SHOWN.map(shown);
-    let attributes = Box::leak(
-        attributes
-            .into_iter()
-            .chain([end_of_attributes()])
-            .collect::<Box<_>>(),
-    );
-    let slots = [
-        ctype::slot(ffi::Py_tp_dealloc, dealloc as *mut _),
-        ctype::slot(ffi::Py_am_await, ctype::itself as *mut _),
-        ctype::slot(ffi::Py_am_send, am_send as *mut _),
-        ctype::slot(ffi::Py_tp_iter, ctype::itself as *mut _),
-        ctype::slot(ffi::Py_tp_iternext, iternext as *mut _),
-        ctype::slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
-        ctype::slot(ffi::Py_tp_getset, attributes.as_mut_ptr().cast()),
-    ];
+    let protocol = ctype::Protocol {
+        dealloc,
+        am_send,
+        iternext,
+        send,
+        throw,
+        close,
+    };
     ctype::build(
         py,
         c"bicorn._native.RequestCoroutine",
         size_of::<Runner>(),
-        &slots,
+        &protocol,
+        SHOWN.map(shown).into(),
     )
 }
 
@@ -174,66 +161,56 @@ unsafe extern "C" fn am_send(
     argument: *mut ffi::PyObject,
     result: *mut *mut ffi::PyObject,
 ) -> ffi::PySendResult {
-    // SAFETY: slots are called with the interpreter attached.
-    let py = unsafe { Python::assume_attached() };
-    ctype::to_send(
-        go_on(py, object, |inner| ctype::advance(py, inner, argument)),
-        py,
-        result,
-    )
+    Python::attach(|py| {
+        let step = go_on(py, object, |inner| ctype::advance(py, inner, argument));
+        ctype::to_send(step, py, result)
+    })
 }
 
 unsafe extern "C" fn iternext(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: slots are called with the interpreter attached; None is a borrowed reference.
-    let (py, none) = unsafe { (Python::assume_attached(), ffi::Py_None()) };
-    ctype::to_iternext(
-        go_on(py, object, |inner| ctype::advance(py, inner, none)),
-        py,
-    )
+    // SAFETY: None is a borrowed reference to an immortal object.
+    let none = unsafe { ffi::Py_None() };
+    Python::attach(|py| {
+        let step = go_on(py, object, |inner| ctype::advance(py, inner, none));
+        ctype::to_iternext(step, py)
+    })
 }
 
 unsafe extern "C" fn send(
     object: *mut ffi::PyObject,
     argument: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: methods are called with the interpreter attached.
-    let py = unsafe { Python::assume_attached() };
-    ctype::to_method(
-        go_on(py, object, |inner| ctype::advance(py, inner, argument)),
-        py,
-    )
+    Python::attach(|py| {
+        let step = go_on(py, object, |inner| ctype::advance(py, inner, argument));
+        ctype::to_method(step, py)
+    })
 }
 
 unsafe extern "C" fn throw(
     object: *mut ffi::PyObject,
     arguments: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: methods are called with the interpreter attached, METH_VARARGS with a live tuple.
-    let (py, arguments) = unsafe {
-        let py = Python::assume_attached();
-        (
-            py,
-            Bound::from_borrowed_ptr(py, arguments).cast_into_unchecked::<PyTuple>(),
-        )
-    };
-    ctype::to_method(
-        go_on(py, object, |inner| ctype::throw_into(py, inner, &arguments)),
-        py,
-    )
+    Python::attach(|py| {
+        // SAFETY: METH_VARARGS passes a live tuple.
+        let arguments =
+            unsafe { Bound::from_borrowed_ptr(py, arguments).cast_into_unchecked::<PyTuple>() };
+        let step = go_on(py, object, |inner| ctype::throw_into(py, inner, &arguments));
+        ctype::to_method(step, py)
+    })
 }
 
 unsafe extern "C" fn close(
     object: *mut ffi::PyObject,
     _: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: methods are called with the interpreter attached.
-    let py = unsafe { Python::assume_attached() };
     // SAFETY: called with a live object of the type.
-    if let Some(work) = unsafe { work_of(object) }.take() {
+    let work = unsafe { work_of(object) }.take();
+    Python::attach(|py| {
+        let Some(work) = work else { return };
         let closed = work.inner.bind(py).call_method0(intern!(py, "close"));
         let error = closed.err().unwrap_or_else(|| PyGeneratorExit::new_err(()));
         drop(work.finish(py, Some(error)));
-    }
+    });
     // SAFETY: gives a new reference to None.
     unsafe { ffi::Py_NewRef(ffi::Py_None()) }
 }
@@ -243,8 +220,10 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
     unsafe {
         // A task that was thrown away: its request still gets an end.
         ffi::Py_DECREF(close(object, ptr::null_mut()));
-        ptr::drop_in_place(&raw mut (*object.cast::<Runner>()).work);
-        ptr::drop_in_place(&raw mut (*object.cast::<Runner>()).inner);
+        Python::attach(|_| {
+            ptr::drop_in_place(&raw mut (*object.cast::<Runner>()).work);
+            ptr::drop_in_place(&raw mut (*object.cast::<Runner>()).inner);
+        });
         ctype::free(object);
     }
 }
@@ -267,16 +246,6 @@ const fn shown(name: &'static CStr) -> ffi::PyGetSetDef {
         set: None,
         doc: ptr::null(),
         closure: name.as_ptr().cast_mut().cast(),
-    }
-}
-
-const fn end_of_attributes() -> ffi::PyGetSetDef {
-    ffi::PyGetSetDef {
-        name: ptr::null(),
-        get: None,
-        set: None,
-        doc: ptr::null(),
-        closure: ptr::null_mut(),
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! Owns the keys and types of the HTTP connection scope (asgiref, "HTTP Connection Scope").
 
-use std::sync::Mutex;
-
 use bicorn_engine::{ExchangeId, InboundRequest, Local, Peer};
 use bicorn_proto::http1::Version;
 use pyo3::prelude::*;
@@ -11,23 +9,21 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{intern, types::PyBytes};
 
 use crate::core::Core;
-use crate::objects::{self, Names};
-
-const METHODS: [&str; 7] = ["GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"];
+use crate::objects::{self, Methods, Names, PerConnection};
 
 /// Makes scopes from a template.
 pub struct ScopeMaker {
     template: Py<PyDict>,
     names: Names,
     keys: Keys,
-    methods: Vec<Py<PyAny>>,
+    methods: Methods,
     http10: Py<PyAny>,
     root: Py<PyAny>,
     raw_root: Py<PyAny>,
     root_path: String,
     state: Option<Py<PyAny>>,
     /// The addresses of each connection, which do not change from request to request.
-    addresses: Mutex<Vec<Option<Addresses>>>,
+    addresses: PerConnection<Addresses>,
 }
 
 struct Keys {
@@ -43,7 +39,6 @@ struct Keys {
 }
 
 struct Addresses {
-    generation: u32,
     client: Py<PyAny>,
     server: Py<PyAny>,
 }
@@ -62,12 +57,11 @@ impl ScopeMaker {
             server: key("server"),
             state: key("state"),
         };
-        let method = |name: &&str| PyString::intern(py, name).into_any().unbind();
         Ok(Self {
             template: template(py, root_path, state.is_some())?.unbind(),
             names: Names::lower_case(py),
             keys,
-            methods: METHODS.iter().map(method).collect(),
+            methods: Methods::new(py),
             http10: PyString::intern(py, "1.0").into_any().unbind(),
             root: PyString::new(py, &format!("{root_path}/"))
                 .into_any()
@@ -75,7 +69,7 @@ impl ScopeMaker {
             raw_root: objects::bytes(py, format!("{root_path}/").as_bytes()).unbind(),
             root_path: root_path.to_owned(),
             state,
-            addresses: Mutex::default(),
+            addresses: PerConnection::new(),
         })
     }
 
@@ -95,7 +89,7 @@ impl ScopeMaker {
         objects::set(
             &scope,
             &self.keys.method,
-            &self.method(py, request.bytes(head.method)),
+            &self.methods.get(py, request.bytes(head.method)),
         )?;
         self.set_path(&scope, request)?;
         if !head.query.is_empty() {
@@ -118,13 +112,6 @@ impl ScopeMaker {
             objects::set(&scope, &self.keys.state, &copy)?;
         }
         Ok(scope)
-    }
-
-    fn method<'py>(&self, py: Python<'py>, name: &[u8]) -> Bound<'py, PyAny> {
-        match METHODS.iter().position(|known| known.as_bytes() == name) {
-            Some(at) => self.methods[at].bind(py).clone(),
-            None => objects::latin1(py, name),
-        }
     }
 
     fn set_path(&self, scope: &Bound<'_, PyDict>, request: &InboundRequest) -> PyResult<()> {
@@ -157,38 +144,20 @@ impl ScopeMaker {
         peer: Peer,
     ) -> PyResult<()> {
         let py = scope.py();
-        let index = id.connection.index as usize;
-        let known = |entry: &Addresses| {
-            (entry.generation == id.connection.generation)
-                .then(|| (entry.client.clone_ref(py), entry.server.clone_ref(py)))
+        let make = || {
+            let local = core.lock().local(id.connection);
+            let (client, server) = (
+                client_of(py, peer)?.unbind(),
+                server_of(py, local)?.unbind(),
+            );
+            Ok(Addresses { client, server })
         };
-        let lock = || {
-            self.addresses
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-        };
-        let found = lock().get(index).and_then(Option::as_ref).and_then(known);
-        let (client, server) = match found {
-            Some(found) => found,
-            None => {
-                let local = core.lock().local(id.connection);
-                let client = client_of(py, peer)?.unbind();
-                let server = server_of(py, local)?.unbind();
-                let entry = Addresses {
-                    generation: id.connection.generation,
-                    client: client.clone_ref(py),
-                    server: server.clone_ref(py),
-                };
-                let mut addresses = lock();
-                if addresses.len() <= index {
-                    addresses.resize_with(index + 1, || None);
-                }
-                let former = addresses[index].replace(entry);
-                drop(addresses);
-                drop(former);
-                (client, server)
-            }
-        };
+        let (client, server) = self.addresses.read(id.connection, make, |addresses| {
+            (
+                addresses.client.clone_ref(py),
+                addresses.server.clone_ref(py),
+            )
+        })?;
         objects::set(scope, &self.keys.client, client.bind(py))?;
         objects::set(scope, &self.keys.server, server.bind(py))
     }
