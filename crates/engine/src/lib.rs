@@ -41,3 +41,4 @@ pub use process::die_with_parent;
 pub use reply::{Part, ReplyError, Sent};
 pub use scoreboard::{Counters, Scoreboard, Slot};
 pub use settings::{BodyMode, LogTarget, Settings};
+pub use table::ConnectionId;

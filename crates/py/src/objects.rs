@@ -4,6 +4,9 @@
 //! ready-made objects, strings from bytes without a detour over Rust's `str`, dictionaries from a
 //! template. Everything cold uses PyO3's own types.
 
+use std::sync::{Mutex, PoisonError};
+
+use bicorn_engine::ConnectionId;
 use bicorn_proto::fields;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -147,6 +150,72 @@ impl Names {
         self.objects
             .get(usize::from(identity))
             .map(|object| object.bind(py))
+    }
+}
+
+/// Request methods as ready-made `str`.
+pub struct Methods {
+    objects: Vec<Py<PyAny>>,
+}
+
+const METHODS: [&str; 7] = ["GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"];
+
+impl Methods {
+    /// Those that come up often.
+    pub fn new(py: Python<'_>) -> Self {
+        let object = |name: &&str| PyString::intern(py, name).into_any().unbind();
+        Self {
+            objects: METHODS.iter().map(object).collect(),
+        }
+    }
+
+    /// A method's `str`.
+    #[inline]
+    pub fn get<'py>(&self, py: Python<'py>, name: &[u8]) -> Bound<'py, PyAny> {
+        match METHODS.iter().position(|known| known.as_bytes() == name) {
+            Some(at) => self.objects[at].bind(py).clone(),
+            None => latin1(py, name),
+        }
+    }
+}
+
+/// Python objects that are the same for all requests of a connection.
+pub struct PerConnection<V> {
+    entries: Mutex<Vec<Option<(u32, V)>>>,
+}
+
+impl<V> PerConnection<V> {
+    /// No connection yet.
+    pub fn new() -> Self {
+        Self {
+            entries: Mutex::default(),
+        }
+    }
+
+    /// What `read` takes from a connection's value, which is made with its first request.
+    pub fn read<R>(
+        &self,
+        id: ConnectionId,
+        make: impl FnOnce() -> PyResult<V>,
+        read: impl Fn(&V) -> R,
+    ) -> PyResult<R> {
+        let lock = || self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = id.index as usize;
+        if let Some(Some((generation, value))) = lock().get(index)
+            && *generation == id.generation
+        {
+            return Ok(read(value));
+        }
+        let value = make()?;
+        let result = read(&value);
+        let mut entries = lock();
+        if entries.len() <= index {
+            entries.resize_with(index + 1, || None);
+        }
+        let former = entries[index].replace((id.generation, value));
+        drop(entries);
+        drop(former);
+        Ok(result)
     }
 }
 

@@ -98,6 +98,7 @@ impl Flush {
 #[pymethods]
 impl AsgiGateway {
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments, for Python")]
     #[pyo3(signature = (app, *, spawn, create_future, call_soon, state, report))]
     fn new(
         py: Python<'_>,

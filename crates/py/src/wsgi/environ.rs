@@ -2,7 +2,7 @@
 //!
 //! Owns the keys of PEP 3333 and CGI (RFC 3875) and their values.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bicorn_engine::{ExchangeId, InboundRequest, Local, Peer};
 use bicorn_proto::fields;
@@ -12,7 +12,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::input::Files;
 use crate::core::Core;
-use crate::objects::{self, Names, environ_key};
+use crate::objects::{self, Methods, Names, PerConnection, environ_key};
 
 /// Makes environs from a template.
 pub struct EnvironMaker {
@@ -20,12 +20,12 @@ pub struct EnvironMaker {
     names: Names,
     keys: Keys,
     files: Files,
-    methods: Vec<(&'static [u8], Py<PyAny>)>,
+    methods: Methods,
     http10: Py<PyAny>,
     slash: Py<PyAny>,
     script_name: String,
     /// The addresses of each connection, which do not change from request to request.
-    addresses: Mutex<Vec<Option<Addresses>>>,
+    addresses: PerConnection<Addresses>,
 }
 
 struct Keys {
@@ -43,14 +43,12 @@ struct Keys {
 }
 
 struct Addresses {
-    generation: u32,
     server_name: Py<PyAny>,
     server_port: Py<PyAny>,
     remote_addr: Py<PyAny>,
     remote_port: Py<PyAny>,
 }
 
-const METHODS: [&str; 7] = ["GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"];
 const COOKIE: u8 = fields::position("cookie");
 const TRANSFER_ENCODING: u8 = fields::position("transfer-encoding");
 
@@ -75,22 +73,16 @@ impl EnvironMaker {
             content_length: key("CONTENT_LENGTH"),
             input: key("wsgi.input"),
         };
-        let method = |name: &&'static str| {
-            (
-                name.as_bytes(),
-                PyString::intern(py, name).into_any().unbind(),
-            )
-        };
         Ok(Self {
             template: template(py, root_path, multiprocess, file_wrapper)?.unbind(),
             names: Names::environ_keys(py),
             keys,
             files: Files::new(py)?,
-            methods: METHODS.iter().map(method).collect(),
+            methods: Methods::new(py),
             http10: PyString::intern(py, "HTTP/1.0").into_any().unbind(),
             slash: PyString::intern(py, "/").into_any().unbind(),
             script_name: root_path.to_owned(),
-            addresses: Mutex::default(),
+            addresses: PerConnection::new(),
         })
     }
 
@@ -104,11 +96,7 @@ impl EnvironMaker {
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = objects::copy(self.template.bind(py))?;
         let (head, keys) = (&request.head, &self.keys);
-        let method = request.bytes(head.method);
-        let method = match self.methods.iter().find(|(known, _)| *known == method) {
-            Some((_, object)) => object.bind(py).clone(),
-            None => objects::latin1(py, method),
-        };
+        let method = self.methods.get(py, request.bytes(head.method));
         objects::set(&environ, &keys.request_method, &method)?;
         objects::set(
             &environ,
@@ -211,32 +199,32 @@ impl EnvironMaker {
         peer: Peer,
     ) -> PyResult<()> {
         let py = environ.py();
-        let index = id.connection.index as usize;
-        let mut table = self
-            .addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let is_known = matches!(table.get(index), Some(Some(entry)) if entry.generation == id.connection.generation);
-        if !is_known {
-            let local = core.lock().local(id.connection);
-            let entry = Addresses::new(py, id.connection.generation, peer, local);
-            if table.len() <= index {
-                table.resize_with(index + 1, || None);
-            }
-            table[index] = Some(entry);
-        }
-        if let Some(Some(entry)) = table.get(index) {
-            objects::set(environ, &self.keys.server_name, entry.server_name.bind(py))?;
-            objects::set(environ, &self.keys.server_port, entry.server_port.bind(py))?;
-            objects::set(environ, &self.keys.remote_addr, entry.remote_addr.bind(py))?;
-            objects::set(environ, &self.keys.remote_port, entry.remote_port.bind(py))?;
+        let make = || Ok(Addresses::new(py, peer, core.lock().local(id.connection)));
+        let values = self.addresses.read(id.connection, make, |addresses| {
+            let Addresses {
+                server_name,
+                server_port,
+                remote_addr,
+                remote_port,
+            } = addresses;
+            [server_name, server_port, remote_addr, remote_port].map(|value| value.clone_ref(py))
+        })?;
+        let keys = &self.keys;
+        let keys = [
+            &keys.server_name,
+            &keys.server_port,
+            &keys.remote_addr,
+            &keys.remote_port,
+        ];
+        for (key, value) in keys.into_iter().zip(&values) {
+            objects::set(environ, key, value.bind(py))?;
         }
         Ok(())
     }
 }
 
 impl Addresses {
-    fn new(py: Python<'_>, generation: u32, peer: Peer, local: Option<Local>) -> Self {
+    fn new(py: Python<'_>, peer: Peer, local: Option<Local>) -> Self {
         let text = |value: &str| PyString::new(py, value).into_any().unbind();
         let (server_name, server_port) = match local {
             Some(Local::Internet(address)) => {
@@ -250,7 +238,6 @@ impl Addresses {
             Peer::Unix => (String::new(), String::new()),
         };
         Self {
-            generation,
             server_name: text(&server_name),
             server_port: text(&server_port),
             remote_addr: text(&remote_addr),
