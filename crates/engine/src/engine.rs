@@ -224,7 +224,7 @@ impl Engine {
         }
         self.in_turn = false;
         self.set_timer();
-        if !self.events.is_empty() || !self.work.is_empty() {
+        if !self.events.is_empty() || !self.work.is_empty() || !self.gathering.is_empty() {
             self.poller.wake();
         }
     }
@@ -429,7 +429,7 @@ impl Engine {
         self.poller.wake();
     }
 
-    fn wake_if_idle(&self) {
+    pub(crate) fn wake_if_idle(&self) {
         if !self.in_turn {
             self.poller.wake();
         }

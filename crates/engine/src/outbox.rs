@@ -19,8 +19,11 @@ pub(crate) const COPY_BELOW: usize = 4096;
 const RETAIN_FROM: usize = 16 * 1024;
 /// Most buffers in one `sendmsg`.
 const VECTORS: usize = 16;
-/// Most bytes of a file in one `sendfile`, so that one download does not hold up the turn.
-const FILE_PIECE: usize = 1 << 20;
+/// Most bytes of a file in one `sendfile`.
+const FILE_PIECE: usize = 256 * 1024;
+/// Bytes after which a flush pauses, so that a peer who reads as fast as we write, as on loopback, does
+/// not hold up the turn for the length of a download.
+const FLUSH_BUDGET: u64 = 1 << 20;
 
 /// A body, which may have to outlive the call that brings it.
 pub trait Payload {
@@ -76,6 +79,8 @@ pub(crate) enum Flow {
     Clear,
     /// It is full; it will become writable.
     Blocked,
+    /// It might take more, but others are to have their turn.
+    Paused,
     /// The peer is gone.
     Gone,
 }
@@ -224,7 +229,11 @@ impl Outbox {
 
     /// Sends as much of the queue as the peer takes.
     pub(crate) fn flush(&mut self, socket: &OwnedFd) -> Flow {
+        let end = self.sent + FLUSH_BUDGET;
         while let Some(front) = self.segments.front_mut() {
+            if self.sent >= end {
+                return Flow::Paused;
+            }
             let result = match front {
                 Segment::File {
                     file,
@@ -408,5 +417,19 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push_file(file.into(), 0, 4);
         assert_eq!(outbox.flush(&socket), Flow::Gone);
+    }
+
+    #[test]
+    fn a_long_flush_pauses_for_the_others() {
+        let mut file = temporary_file().unwrap();
+        file.write_all(&vec![b'x'; 2 * FLUSH_BUDGET as usize + 1])
+            .unwrap();
+        // A file takes what it is sent as fast as the fastest peer.
+        let peer = OwnedFd::from(temporary_file().unwrap());
+        let mut outbox = Outbox::default();
+        outbox.push_file(file.into(), 0, 2 * FLUSH_BUDGET + 1);
+        let flows = [(); 3].map(|()| outbox.flush(&peer));
+        assert_eq!(flows, [Flow::Paused, Flow::Paused, Flow::Clear]);
+        assert_eq!(outbox.take_sent(), 2 * FLUSH_BUDGET + 1);
     }
 }

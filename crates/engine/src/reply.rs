@@ -136,10 +136,7 @@ impl Engine {
         if exchange.stall_deadline <= now {
             return self.drop_connection(id);
         }
-        if !connection.marks.has(Marks::GATHERING) {
-            connection.marks.set(Marks::GATHERING);
-            self.gathering.push(id);
-        }
+        self.join_gathering(id);
     }
 
     /// Takes a head and a part of a file (its offset and length) as the whole response; the kernel
@@ -357,12 +354,9 @@ impl Engine {
             self.flush(connection);
             return self.limit_queue(id, end);
         }
-        if let Some(entry) = self.connections.get_mut(connection)
-            && !entry.marks.has(Marks::GATHERING)
-            && !entry.marks.has(Marks::BLOCKED)
-        {
-            entry.marks.set(Marks::GATHERING);
-            self.gathering.push(connection);
+        let entry = self.connections.get(connection);
+        if entry.is_some_and(|entry| !entry.marks.has(Marks::BLOCKED)) {
+            self.join_gathering(connection);
         }
         Sent::Gathered
     }
@@ -423,7 +417,7 @@ impl Engine {
         // A writer outside of a turn, or in a long one, finds the clock as the turn left it.
         let now = match flow {
             Flow::Blocked => self.clock.refresh(),
-            Flow::Clear | Flow::Gone => 0,
+            Flow::Clear | Flow::Paused | Flow::Gone => 0,
         };
         let stall_deadline = now + millis(self.settings.write_timeout);
         let Some(connection) = self.connections.get_mut(id) else {
@@ -438,7 +432,7 @@ impl Engine {
             exchange.stall_deadline = match flow {
                 Flow::Blocked if sent > 0 || exchange.stall_deadline == 0 => stall_deadline,
                 Flow::Blocked => exchange.stall_deadline,
-                Flow::Clear | Flow::Gone => 0,
+                Flow::Clear | Flow::Paused | Flow::Gone => 0,
             };
             if queued <= LOW_WATER && std::mem::take(&mut exchange.waiting.room) {
                 let serial = connection.serial;
@@ -454,7 +448,22 @@ impl Engine {
                 self.mark_blocked(id);
                 self.refresh_deadline(id);
             }
+            Flow::Paused => {
+                self.refresh_deadline(id);
+                self.join_gathering(id);
+                self.wake_if_idle();
+            }
             Flow::Clear => self.after_clearing(id),
+        }
+    }
+
+    /// Has a connection's queue flushed at the end of this turn, or of the next.
+    fn join_gathering(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id)
+            && !connection.marks.has(Marks::GATHERING)
+        {
+            connection.marks.set(Marks::GATHERING);
+            self.gathering.push(id);
         }
     }
 
