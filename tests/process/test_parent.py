@@ -18,8 +18,8 @@ FOREIGN = (
     "uvloop",
 )
 FOREIGN_PARTS = ("bicorn.banner", "bicorn.gateway", "bicorn.hosts", "bicorn.worker")
-BUDGET = 100
-"""Modules, all told; an interpreter that has just started has 30 to 35."""
+BUDGET = 50
+"""Modules beside those that the interpreter itself has imported."""
 
 
 def test_the_parent_imports_little(start: Start, interface: str, tmp_path: Path) -> None:
@@ -33,4 +33,4 @@ def test_the_parent_imports_little(start: Start, interface: str, tmp_path: Path)
     assert "bicorn.supervisor.supervisor" in modules
     assert [name for name in modules if name.split(".")[0] in FOREIGN] == []
     assert [name for name in modules if name.startswith(FOREIGN_PARTS)] == []
-    assert len(modules) < BUDGET, modules
+    assert len(modules) <= BUDGET, modules

@@ -2,12 +2,14 @@
 
 import os
 import sys
-from pathlib import Path
 
-from bicorn.cli import main
+at_start = set(sys.modules)
+
+from bicorn.cli import main  # noqa: E402  what the interpreter itself has imported does not count
 
 parent = os.getpid()
 status = main(sys.argv[5:])
 if os.getpid() == parent:
-    Path(sys.argv[1]).write_text("\n".join(sorted(sys.modules)))
+    with open(sys.argv[1], "w") as told:
+        told.write("\n".join(sorted(set(sys.modules) - at_start)))
 sys.exit(status)
