@@ -56,6 +56,9 @@ pub struct ResponseHead {
     own: OwnFields,
 }
 
+/// Bytes that most heads fit into, so that their lines are not moved while they grow.
+const USUAL_LINES: usize = 256;
+
 /// Fields that the server adds unless the application set them.
 #[derive(Debug, Clone, Copy, Default)]
 struct OwnFields {
@@ -88,6 +91,7 @@ impl ResponseHead {
     /// [`HeadError::Status`], [`HeadError::Reason`].
     pub fn begin(&mut self, status: u16, reason: Option<&[u8]>) -> Result<(), HeadError> {
         self.lines.clear();
+        self.lines.reserve(USUAL_LINES);
         self.length = None;
         self.persistence = Persistence::Keep;
         self.own = OwnFields::default();

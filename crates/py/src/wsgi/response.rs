@@ -50,9 +50,9 @@ pub struct WsgiExchange {
 pub static START_RESPONSE: Definition = Definition(ffi::PyMethodDef {
     ml_name: c"start_response".as_ptr(),
     ml_meth: ffi::PyMethodDefPointer {
-        PyCFunctionWithKeywords: start_response,
+        PyCFunctionFastWithKeywords: start_response,
     },
-    ml_flags: ffi::METH_VARARGS | ffi::METH_KEYWORDS,
+    ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
     ml_doc: std::ptr::null(),
 });
 /// The bound function that `start_response` returns.
@@ -291,44 +291,61 @@ fn file_range(wrapper: &Bound<'_, PyAny>) -> Option<(RawFd, u64, u64)> {
 
 unsafe extern "C" fn start_response(
     object: *mut ffi::PyObject,
-    arguments: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let mut places = [std::ptr::null_mut::<ffi::PyObject>(); 3];
-    // SAFETY: called with the interpreter attached, a live tuple, and a dictionary or null; the three
-    // places receive borrowed references that the arguments keep alive. The object is ours: `bind`.
-    unsafe {
+    // SAFETY: called with the interpreter attached, `count` live positional arguments, behind them those
+    // of the keywords, and a tuple of their names or null. The object is ours: `bind`.
+    let (py, exchange, values, names) = unsafe {
         let py = Python::assume_attached();
-        let names = [
-            c"status".as_ptr(),
-            c"headers".as_ptr(),
-            c"exc_info".as_ptr(),
-            std::ptr::null(),
-        ];
-        let [status, headers, exc_info] = &mut places;
-        let parsed = ffi::PyArg_ParseTupleAndKeywords(
-            arguments,
-            keywords,
-            c"OO|O:start_response".as_ptr(),
-            names.as_ptr().cast_mut().cast(),
-            std::ptr::from_mut(status),
-            std::ptr::from_mut(headers),
-            std::ptr::from_mut(exc_info),
-        );
-        if parsed == 0 {
-            return std::ptr::null_mut();
-        }
+        let names = Bound::from_borrowed_ptr_or_opt(py, keywords)
+            .map(|names| names.cast_into_unchecked::<PyTuple>());
+        let total = count.unsigned_abs() + names.as_ref().map_or(0, |names| names.len());
+        let values = std::slice::from_raw_parts(arguments, total);
         let exchange = Bound::from_borrowed_ptr(py, object).cast_into_unchecked::<WsgiExchange>();
+        (py, exchange, values, names)
+    };
+    let started = place(values, count.unsigned_abs(), names.as_ref()).and_then(|places| {
+        // SAFETY: the places hold arguments of this call, which are live as long as it lasts.
         let [status, headers, exc_info] =
-            places.map(|place| Bound::from_borrowed_ptr_or_opt(py, place));
+            places.map(|place| unsafe { Bound::from_borrowed_ptr_or_opt(py, place) });
         let exc_info = exc_info.filter(|exc_info| !exc_info.is_none());
         let (Some(status), Some(headers)) = (status, headers) else {
-            return std::ptr::null_mut();
+            let message = "start_response() takes status, headers and perhaps exc_info";
+            return Err(PyTypeError::new_err(message));
         };
-        let started = exchange.get().start(&status, &headers, exc_info.as_ref());
-        let write = started.and_then(|()| objects::bind(&WRITE, exchange.as_any()));
-        give(py, write.map(Bound::unbind))
+        exchange.get().start(&status, &headers, exc_info.as_ref())
+    });
+    let write = started.and_then(|()| objects::bind(&WRITE, exchange.as_any()));
+    give(py, write.map(Bound::unbind))
+}
+
+/// Sorts arguments into the places of `start_response(status, headers, exc_info=None)`.
+fn place(
+    values: &[*mut ffi::PyObject],
+    positional: usize,
+    names: Option<&Bound<'_, PyTuple>>,
+) -> PyResult<[*mut ffi::PyObject; 3]> {
+    const NAMES: [&str; 3] = ["status", "headers", "exc_info"];
+    let mut places = [std::ptr::null_mut(); NAMES.len()];
+    if positional > places.len() {
+        let message = format!("start_response() takes 2 or 3 arguments, not {positional}");
+        return Err(PyTypeError::new_err(message));
     }
+    places[..positional].copy_from_slice(&values[..positional]);
+    for (name, value) in names.into_iter().flatten().zip(&values[positional..]) {
+        let name = name.cast_into::<PyString>()?;
+        let at = NAMES.iter().position(|known| name == known);
+        match at.filter(|&at| places[at].is_null()) {
+            Some(at) => places[at] = *value,
+            None => {
+                let message = format!("start_response() got an unexpected argument {name:?}");
+                return Err(PyTypeError::new_err(message));
+            }
+        }
+    }
+    Ok(places)
 }
 
 unsafe extern "C" fn write(
