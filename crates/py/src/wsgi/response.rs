@@ -336,7 +336,7 @@ fn place(
     places[..positional].copy_from_slice(&values[..positional]);
     for (name, value) in names.into_iter().flatten().zip(&values[positional..]) {
         let name = name.cast_into::<PyString>()?;
-        let at = NAMES.iter().position(|known| name == known);
+        let at = NAMES.iter().position(|known| name == *known);
         match at.filter(|&at| places[at].is_null()) {
             Some(at) => places[at] = *value,
             None => {
