@@ -35,7 +35,7 @@ pub struct AsgiGateway {
 /// What the exchanges of a gateway have in common.
 struct Shared {
     core: OnceLock<Arc<Core>>,
-    spawn: Py<PyAny>,
+    spawn: Spawn,
     create_future: Py<PyAny>,
     call_soon: Py<PyAny>,
     report: Py<PyAny>,
@@ -80,6 +80,38 @@ impl Shared {
     }
 }
 
+/// What starts a task of a coroutine.
+struct Spawn {
+    callable: Py<PyAny>,
+    /// The keywords of a `functools.partial` without positional arguments, which is taken apart: called
+    /// as it is, it would make a dictionary for each task.
+    keywords: Option<Py<PyDict>>,
+}
+
+impl Spawn {
+    fn new(spawn: Bound<'_, PyAny>) -> PyResult<Self> {
+        let partial = spawn.py().import("functools")?.getattr("partial")?;
+        if spawn.is_exact_instance(&partial) && spawn.getattr("args")?.is_empty()? {
+            let keywords = spawn.getattr("keywords")?.cast_into()?.unbind();
+            let callable = spawn.getattr("func")?.unbind();
+            return Ok(Self {
+                callable,
+                keywords: Some(keywords),
+            });
+        }
+        Ok(Self {
+            callable: spawn.unbind(),
+            keywords: None,
+        })
+    }
+
+    fn call<'py>(&self, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = coroutine.py();
+        let keywords = self.keywords.as_ref().map(|keywords| keywords.bind(py));
+        self.callable.bind(py).call((coroutine,), keywords)
+    }
+}
+
 /// Sends what was gathered outside a turn.
 #[pyclass(frozen, module = "bicorn._native")]
 struct Flush {
@@ -113,7 +145,7 @@ impl AsgiGateway {
         let done = awaitable::done(py, &awaitable_type)?;
         let shared = Shared {
             core: OnceLock::new(),
-            spawn,
+            spawn: Spawn::new(spawn.into_bound(py))?,
             create_future,
             call_soon,
             report,
@@ -205,7 +237,7 @@ impl AsgiGateway {
                 return Ok(());
             }
         };
-        let task = objects::call(self.shared.spawn.bind(py), &[&runner])?;
+        let task = self.shared.spawn.call(&runner)?;
         if !runner::is_finished(&runner) {
             self.shared.tasks().insert(key, task.unbind());
         }
