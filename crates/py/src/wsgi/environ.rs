@@ -290,5 +290,15 @@ fn template<'py>(
     environ.set_item("wsgi.multiprocess", multiprocess)?;
     environ.set_item("wsgi.run_once", false)?;
     environ.set_item("wsgi.file_wrapper", file_wrapper)?;
+    make_room(&environ)?;
     Ok(environ)
+}
+
+/// Has the dictionary grow now, once, and not with the fields of each request: a copy has its size.
+fn make_room(environ: &Bound<'_, PyDict>) -> PyResult<()> {
+    let spare = ["spare 1", "spare 2", "spare 3"];
+    for key in spare {
+        environ.set_item(key, environ.py().None())?;
+    }
+    spare.iter().try_for_each(|key| environ.del_item(key))
 }
