@@ -53,13 +53,17 @@ class SignalPipe:
         self._former = dict.fromkeys(self._former, signal.SIG_DFL)
         self.close()
 
-    def close(self) -> None:
-        """Leaves the process as it was before. Idempotent."""
+    def close(self, *, is_end: bool = False) -> None:
+        """Leaves the process as it was before. Idempotent.
+
+        At the end of the process the signals are ignored instead: one that repeats what has just been done
+        must not turn the exit status into a death.
+        """
         if self._reader < 0:
             return
         signal.set_wakeup_fd(-1)
         for number, handler in self._former.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if is_end else handler)
         os.close(self._reader)
         os.close(self._writer)
         self._reader = -1

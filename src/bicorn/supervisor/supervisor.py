@@ -123,7 +123,7 @@ class Supervisor:
                 self._end_if_alone()
         finally:
             self.selector.close()
-            self.signals.close()
+            self.signals.close(is_end=True)
         if self.failure is not None:
             raise self._told(self.failure)
         return 0

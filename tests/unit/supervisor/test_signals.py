@@ -61,3 +61,13 @@ def test_closing_leaves_the_process_as_it_was() -> None:
     pipe.close()
     assert signal.getsignal(signal.SIGUSR1) is before
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_at_the_end_a_repeated_signal_does_nothing() -> None:
+    former = signal.getsignal(signal.SIGUSR1)
+    try:
+        SignalPipe((signal.SIGUSR1,)).close(is_end=True)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGUSR1, former)
