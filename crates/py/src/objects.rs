@@ -33,12 +33,6 @@ pub fn latin1<'py>(py: Python<'py>, value: &[u8]) -> Bound<'py, PyAny> {
     }
 }
 
-/// A shallow copy of a dictionary.
-#[inline]
-pub fn copy<'py>(template: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-    template.copy()
-}
-
 /// Sets an item without converting anything.
 #[inline]
 pub fn set(dict: &Bound<'_, PyDict>, key: &Py<PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {

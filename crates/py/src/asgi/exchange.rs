@@ -55,11 +55,11 @@ impl Messages {
     }
 
     fn disconnect(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(objects::copy(self.disconnect.bind(py))?.into_any().unbind())
+        Ok(self.disconnect.bind(py).copy()?.into_any().unbind())
     }
 
     fn request(&self, py: Python<'_>, content: &[u8], more: bool) -> PyResult<Py<PyAny>> {
-        let message = objects::copy(self.request.bind(py))?;
+        let message = self.request.bind(py).copy()?;
         if !content.is_empty() {
             objects::set(&message, &self.body, &objects::bytes(py, content))?;
         }

@@ -81,7 +81,7 @@ impl ScopeMaker {
         id: ExchangeId,
         request: &InboundRequest,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let scope = objects::copy(self.template.bind(py))?;
+        let scope = self.template.bind(py).copy()?;
         let head = &request.head;
         if head.version == Version::Http10 {
             objects::set(&scope, &self.keys.http_version, self.http10.bind(py))?;

@@ -94,7 +94,7 @@ impl EnvironMaker {
         id: ExchangeId,
         request: &InboundRequest,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let environ = objects::copy(self.template.bind(py))?;
+        let environ = self.template.bind(py).copy()?;
         let (head, keys) = (&request.head, &self.keys);
         let method = self.methods.get(py, request.bytes(head.method));
         objects::set(&environ, &keys.request_method, &method)?;
