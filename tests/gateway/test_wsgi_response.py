@@ -5,6 +5,7 @@ import os
 import select
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -95,9 +96,32 @@ def test_a_complete_answer_does_not_wait_for_close(wsgi: Server, fifo: Path) -> 
     wsgi.wait_for_log(r"^closing with a word", stream="out")
 
 
+def test_complete_answers_do_not_wait_for_who_comes_after(
+    wsgi: Server, fifo: Path, tmp_path: Path
+) -> None:
+    """They leave together with the next ones, but not if the next application does not come back."""
+    next_fifo = make_fifo(tmp_path / "next")
+    with ExitStack() as wires:
+        first, *quick, stuck, last = (wires.enter_context(Wire(wsgi.address)) for _ in range(8))
+        first.send(request(f"/closing-in-order?{fifo}")).answer()
+        # The application does not return before all these are here, and then finds them at once.
+        for wire in quick:
+            wire.send(request("/hello"))
+        stuck.send(request(f"/closing-in-order?{next_fifo}"))
+        last.send(request("/hello"))
+        fifo.write_text("go on")
+        assert [wire.answer().body for wire in quick] == [b"hello"] * len(quick)
+        assert stuck.answer().body == b"ok"
+        next_fifo.write_text("go on")
+        assert last.answer().body == b"hello"
+
+
 @pytest.fixture
 def fifo(tmp_path: Path) -> Path:
-    path = tmp_path / "fifo"
+    return make_fifo(tmp_path / "fifo")
+
+
+def make_fifo(path: Path) -> Path:
     os.mkfifo(path)
     return path
 

@@ -229,6 +229,11 @@ impl Engine {
         }
     }
 
+    /// Whether this turn has more to do.
+    pub(crate) fn has_work(&self) -> bool {
+        self.steps_left > 0 && !self.work.is_empty()
+    }
+
     pub(crate) fn recycle(&mut self, request: Box<InboundRequest>) {
         if request.buffer.len() == crate::exchange::BUFFER && self.requests.len() < SPARE {
             self.requests.push(request);

@@ -27,6 +27,9 @@ pub struct Settings {
     /// Whether what a slow peer does not take goes to a temporary file, for applications that cannot be
     /// suspended while they write.
     pub spill: bool,
+    /// Whether small answers leave together when more requests are ready, for drivers that call
+    /// [`crate::Engine::flush_waiting`] when an application does not come back.
+    pub gather_answers: bool,
     /// Whether responses carry Date (RFC 9110 section 6.6.1).
     pub date_header: bool,
     /// Whether responses carry Server.

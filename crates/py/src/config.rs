@@ -66,6 +66,7 @@ impl Attributes {
                 BodyMode::Stream
             },
             spill: interface == Interface::Wsgi,
+            gather_answers: interface == Interface::Wsgi,
             date_header: self.date_header,
             server_header: self.server_header,
             access_log: self

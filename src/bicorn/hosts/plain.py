@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from bicorn.hosts import Job
 
+INTERRUPTION_INTERVAL = 0.1
+"""Seconds after which an application that was not interrupted is interrupted again."""
+
 _STOP = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -64,16 +67,18 @@ class _WayOut:
         self._beginning = iter((self._begin,))
         self._interruption = iter((DrainTimeout,))
         self._is_time_up = False
+        self._is_interrupted = False
         self._has_returned = False
 
     def run_engine(self) -> None:
         try:
             self._engine.run()
-            self._has_returned = True
         except DrainTimeout:
             # It came when the application was not being called.
+            pass
+        finally:
             self._has_returned = True
-        self._clock.cancel()
+            self._clock.cancel()
         if self._clock.ident is not None:
             self._clock.join()
         if self._engine.connections:
@@ -86,6 +91,7 @@ class _WayOut:
             begin()
         elif self._is_time_up and not self._has_returned:
             for interruption in self._interruption:
+                self._is_interrupted = True
                 raise interruption("--graceful-timeout is over, and the worker has to end")
 
     def _begin(self) -> None:
@@ -96,4 +102,7 @@ class _WayOut:
     def _time_is_up(self) -> None:
         self._engine.stop()
         self._is_time_up = True
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        # A signal that comes just before a system call does not interrupt it.
+        while not (self._is_interrupted or self._has_returned):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+            self._clock.finished.wait(INTERRUPTION_INTERVAL)

@@ -20,7 +20,7 @@ def signals() -> Iterator[SignalPipe]:
 def test_they_are_received_in_their_order(signals: SignalPipe) -> None:
     assert signals.receive() == []
     for number in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGUSR2):
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
     assert signals.receive() == [signal.SIGUSR2, signal.SIGUSR1, signal.SIGUSR2]
 
 
@@ -28,13 +28,13 @@ def test_they_wake_a_loop(signals: SignalPipe) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(signals, selectors.EVENT_READ)
         assert selector.select(0) == []
-        os.kill(os.getpid(), signal.SIGUSR1)
+        signal.raise_signal(signal.SIGUSR1)
         assert len(selector.select(10)) == 1
 
 
 def test_they_are_held_back(signals: SignalPipe) -> None:
     with signals.held_back():
-        os.kill(os.getpid(), signal.SIGUSR1)
+        signal.raise_signal(signal.SIGUSR1)
         assert signals.receive() == []
     assert signals.receive() == [signal.SIGUSR1]
 
@@ -43,7 +43,7 @@ def test_a_signal_of_the_child_does_not_reach_the_parents_pipe(signals: SignalPi
     with signals.held_back():
         pid = os.fork()
         if pid == 0:
-            os.kill(os.getpid(), signal.SIGUSR1)
+            signal.raise_signal(signal.SIGUSR1)
             signals.abandon()
     if pid == 0:
         # Ended by the signal that was waiting: it is back at its default.
@@ -67,7 +67,7 @@ def test_at_the_end_a_repeated_signal_does_nothing() -> None:
     former = signal.getsignal(signal.SIGUSR1)
     try:
         SignalPipe((signal.SIGUSR1,)).close(is_end=True)
-        os.kill(os.getpid(), signal.SIGUSR1)
+        signal.raise_signal(signal.SIGUSR1)
         assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGUSR1, former)

@@ -116,6 +116,7 @@ impl Joined {
     ) -> PyResult<()> {
         let exchange = WsgiExchange::new(py, &self.core, &self.watcher, id)?;
         let start_response = objects::bind(&START_RESPONSE, exchange.as_any())?;
+        self.watcher.note_call();
         let result = objects::call(app, &[environ.as_any(), &start_response])?;
         let sent = self.send(exchange.get(), &result);
         // PEP 3333: called in every case, once, and after all else.

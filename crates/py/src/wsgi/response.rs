@@ -14,7 +14,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use super::watch::Watcher;
+use super::watch::{Pace, Watcher};
 use crate::core::{Core, PyBody};
 use crate::errors::{contract, from_reply};
 use crate::objects::{self, Definition};
@@ -153,7 +153,8 @@ impl WsgiExchange {
         };
         drop(state);
         if sent == Sent::Gathered {
-            self.watcher.arm();
+            self.watcher
+                .arm(if end { Pace::Answers } else { Pace::Blocks });
         }
         Ok(sent)
     }
