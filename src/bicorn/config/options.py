@@ -20,6 +20,7 @@ from bicorn.config.values import (
     Choice,
     Duration,
     Integer,
+    Octal,
     Path,
     RootPath,
     Several,
@@ -35,10 +36,12 @@ if TYPE_CHECKING:
 
 APPLICATION = "Application"
 SERVING = "Serving"
+WORKERS = "Workers"
+HOST = "Host"
 LOGS = "Logs"
 LIMITS = "Limits"
 TIMEOUTS = "Timeouts"
-GROUPS = (APPLICATION, SERVING, LOGS, LIMITS, TIMEOUTS)
+GROUPS = (APPLICATION, SERVING, WORKERS, HOST, LOGS, LIMITS, TIMEOUTS)
 
 _KIB = 1 << 10
 _MIB = 1 << 20
@@ -153,6 +156,136 @@ class Config:
         help="send a Date field in answers that have none",
     )
 
+    preload = Option(
+        Switch(),
+        False,
+        group=WORKERS,
+        help="import the application once, in a process that workers are forked from",
+    )
+    startup_timeout = Option(
+        Duration(0.1, _DAY),
+        60.0,
+        group=WORKERS,
+        help="for a worker to become ready; then it is ended, and what served before goes on serving",
+    )
+    warmup_path = Option(
+        Text("PATH", "a URL path that begins with /"),
+        "",
+        group=WORKERS,
+        help="a path that a new worker asks its application for; it is ready when that answers 2xx or 3xx",
+    )
+    reload_surge = Option(
+        Integer(1, 64),
+        1,
+        group=WORKERS,
+        help="workers that may run beyond --workers while others are replaced",
+    )
+    hang_timeout = Option(
+        Duration(0, _DAY),
+        30.0,
+        group=WORKERS,
+        help="for a worker whose loop is blocked; then its stacks are logged and it is replaced; 0 is off",
+        aliases=("--timeout", "-t"),
+    )
+    max_requests = Option(
+        Integer(0, 1 << 40),
+        0,
+        group=WORKERS,
+        help="replace a worker after about so many requests; 0 is off",
+        aliases=("--limit-max-requests",),
+    )
+    max_requests_jitter = Option(
+        Integer(0, 1 << 40),
+        0,
+        group=WORKERS,
+        help="add up to so many to --max-requests, differently for each worker",
+    )
+    max_lifetime = Option(
+        Duration(0, 365 * _DAY),
+        0.0,
+        group=WORKERS,
+        help="replace a worker after this time; 0 is off",
+    )
+    max_lifetime_jitter = Option(
+        Duration(0, 365 * _DAY),
+        0.0,
+        group=WORKERS,
+        help="add up to so much to --max-lifetime, differently for each worker",
+    )
+    max_memory = Option(
+        Size(0, 1 << 50),
+        0,
+        group=WORKERS,
+        help="replace a worker that uses more memory than this, successor first; 0 is off",
+    )
+    max_memory_hard = Option(
+        Size(0, 1 << 50),
+        0,
+        group=WORKERS,
+        help="end a worker that uses more memory than this at once; 0 is off",
+    )
+    memory_measure = Option(
+        Choice("rss", "pss"),
+        "rss",
+        group=WORKERS,
+        help="what counts as a worker's memory: all that is resident, or its share of what is shared",
+    )
+
+    pid = Option[str | None](
+        Path("FILE"),
+        None,
+        group=HOST,
+        help="write the parent's process number here",
+        aliases=("-p",),
+    )
+    user = Option(
+        Text("USER", "a name or a number"),
+        "",
+        group=HOST,
+        help="run as this user; the addresses are bound before",
+        aliases=("-u",),
+    )
+    group = Option(
+        Text("GROUP", "a name or a number"),
+        "",
+        group=HOST,
+        help="run as this group (the user's own if empty)",
+        aliases=("-g",),
+    )
+    umask = Option[int | None](
+        Octal(0o777),
+        None,
+        group=HOST,
+        help="mode bits that new files do not get, in octal (the shell's if empty)",
+        aliases=("-m",),
+    )
+    unix_mode = Option[int | None](
+        Octal(0o777),
+        None,
+        group=HOST,
+        help="mode of the files of Unix sockets, in octal (as --umask leaves it if empty)",
+    )
+    daemon = Option(
+        Switch(),
+        False,
+        group=HOST,
+        help="go to the background once a worker serves",
+        aliases=("-D",),
+    )
+    process_title = Option(
+        Text("NAME", "a word; empty leaves the titles alone"),
+        "bicorn",
+        group=HOST,
+        help="what process titles begin with, where setproctitle is installed",
+        aliases=("-n", "--name"),
+    )
+    hooks = Option(
+        Text("MODULE:NAME", "an object with methods such as on_reload"),
+        "",
+        group=HOST,
+        help="an object whose methods the parent and the workers call at events of their lives",
+    )
+
     access_log = Option(
         Switch(),
         True,
@@ -199,6 +332,26 @@ class Config:
         group=LIMITS,
         help="largest request body; larger ones get 413",
     )
+    max_connections = Option(
+        Integer(0, 1 << 20),
+        0,
+        group=LIMITS,
+        help="connections that a worker has open at most; 0 is as many as it has descriptors for",
+        aliases=("--worker-connections",),
+    )
+    max_concurrency = Option(
+        Integer(0, 1 << 20),
+        0,
+        group=LIMITS,
+        help="requests that a worker's application has in hand at most; more wait; 0 is no limit",
+        aliases=("--limit-concurrency",),
+    )
+    max_queue = Option(
+        Integer(0, 1 << 20),
+        1024,
+        group=LIMITS,
+        help="requests that may wait in a worker for --max-concurrency; more get 503",
+    )
 
     header_timeout = Option(
         Duration(0.001, _DAY),
@@ -237,6 +390,18 @@ class Config:
         group=TIMEOUTS,
         help="for requests under way when the server stops",
         aliases=("--timeout-graceful-shutdown",),
+    )
+    stream_grace = Option(
+        Duration(0, _DAY),
+        10.0,
+        group=TIMEOUTS,
+        help="for answers under way when the server stops, before an ASGI application is told http.disconnect",
+    )
+    queue_timeout = Option(
+        Duration(0.001, _DAY),
+        10.0,
+        group=TIMEOUTS,
+        help="for a request to wait for --max-concurrency; then 503",
     )
 
     __slots__ = ("_origins", "_values")

@@ -158,6 +158,30 @@ class Integer:
         return int(text[:_DIGITS])
 
 
+class Octal:
+    """Mode bits such as 022; empty text is nothing."""
+
+    metavar = "MODE"
+
+    def __init__(self, high: int) -> None:
+        self.allowed = f"an octal number up to {high:o}, or empty"
+        self._high = high
+
+    def parse(self, text: str) -> int | None:
+        if not text:
+            return None
+        digits = text.removeprefix("0o")
+        if not (digits.isascii() and digits.isdigit() and digits.strip("01234567") == ""):
+            raise ValueError("is not an octal number: use one such as 022")
+        number = int(digits, 8)
+        if number > self._high:
+            raise ValueError(f"is larger than {self._high:o}")
+        return number
+
+    def show(self, value: int | None) -> str:
+        return "" if value is None else f"{value:03o}"
+
+
 class Size(Integer):
     """Bytes: a plain number, or one with a unit (``8k``, ``16MiB``, ``1GB``)."""
 
