@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Only now: a mistake in the configuration, and --help, must not wait for the rest to be imported.
         from bicorn.supervisor import run
 
-        return run(config)
+        return run(config, lambda: _load(words))
     except OperatorError as error:
         if sys.stdout is not None:  # closed by whoever started us
             sys.stdout.flush()

@@ -1,12 +1,20 @@
 """The parent process: binds, forks, watches and ends the workers.
 
+    supervisor.py   the state, and what each signal means
+    loop.py         descriptors and timers to wait for
+    signals.py      signals become events of the loop
+    generation.py   what a set of workers is started with
+    roster.py       who serves, and the one operation by which a worker is followed by another
+    place.py        a worker's place, and when the next one may start there
+    handle.py       what the parent knows of one worker
+    channel.py      what a worker tells its parent
+    spawning.py     from a place to a process
+    ending.py       how a worker is ended
+    care.py         looking after workers that serve; health.py, recycling.py, memory.py say when to act
+    deaths.py       why a process ended, in words
+    upgrade.py      another parent that takes over
     listeners.py    addresses become sockets, or one clear line
     holder.py       which process holds an address that is in use
-    handle.py       what the parent knows of one worker
-    slot.py         a worker's place, and when the next one may start there
-    channel.py      what a worker tells its parent
-    signals.py      signals become events of a loop
-    supervisor.py   the loop
 
 Imports no application and speaks no HTTP: nothing that a worker or a client does can bring it down.
 """

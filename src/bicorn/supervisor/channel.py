@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 READY = "ready"
 FAILED = "failed"
+DRAINING = "draining"
 
 _LONGEST = 256 * 1024
 

@@ -9,74 +9,109 @@ import enum
 import os
 import signal
 
+from bicorn.supervisor.recycling import Allowance
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bicorn.supervisor.channel import Channel, Message
-    from bicorn.supervisor.slot import Slot
+    from bicorn.supervisor.generation import Generation
+    from bicorn.supervisor.place import Place
 
 
 class WorkerState(enum.Enum):
-    """STARTING ─▶ READY ─▶ STOPPING ─▶ ENDED; any of them may lead to ENDED at once, STARTING to STOPPING."""
+    """STARTING ─▶ READY ─▶ HUNG ─▶ DRAINING ─▶ DYING ─▶ ENDED
+
+    Each may be left out. READY serves; HUNG has not come back for too long, and may still; DRAINING was told to
+    finish what it has; DYING was told to end at once. Any of them may lead to ENDED.
+    """
 
     STARTING = "starting"
-    READY = "ready"
-    STOPPING = "stopping"
+    READY = "serving"
+    HUNG = "hung"
+    DRAINING = "draining"
+    DYING = "dying"
     ENDED = "ended"
 
 
 _NEXT = {
-    WorkerState.STARTING: {WorkerState.READY, WorkerState.STOPPING, WorkerState.ENDED},
-    WorkerState.READY: {WorkerState.STOPPING, WorkerState.ENDED},
-    WorkerState.STOPPING: {WorkerState.ENDED},
+    WorkerState.STARTING: {WorkerState.READY, WorkerState.DRAINING},
+    WorkerState.READY: {WorkerState.HUNG, WorkerState.DRAINING},
+    WorkerState.HUNG: {WorkerState.READY, WorkerState.DRAINING},
+    WorkerState.DRAINING: set[WorkerState](),
+    WorkerState.DYING: set[WorkerState](),
     WorkerState.ENDED: set[WorkerState](),
 }
+_FINAL = (WorkerState.DYING, WorkerState.ENDED)
 
 
 class WorkerHandle:
-    """One worker process, from its fork to its end. ``started`` is in seconds of the monotonic clock."""
+    """One worker process, from its fork to its end.
 
-    def __init__(self, slot: Slot, pid: int, channel: Channel, started: float) -> None:
+    ``pid`` is 0 until it is known, ``slot`` its place on the scoreboard; ``started`` is in seconds of the monotonic
+    clock, and so is ``ready_since``, which is 0 until it was ready. ``cause`` says why it was told to end, if it was.
+    ``reports`` is where its stacks can be read, ``allowance`` what it may use before another takes its place.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        generation: Generation,
+        slot: int,
+        channel: Channel,
+        reports: int,
+        started: float,
+    ) -> None:
+        self.place = place
+        self.generation = generation
         self.slot = slot
-        self.pid = pid
         self.channel = channel
+        self.reports = reports
         self.started = started
+        self.ready_since = 0.0
+        self.allowance = Allowance(generation.config)
+        self.pid = 0
         self.state = WorkerState.STARTING
+        self.cause = ""
         self.failure: Message | None = None
-        self._wait_status = 0
+        self.is_drain_begun = False
+        self._pending: list[int] = []
 
-    def note_ready(self) -> bool:
-        """Whether that is news: a worker that was told to stop may say so too late."""
-        return self._enter(WorkerState.READY)
-
-    def stop(self) -> None:
-        """Asks for a graceful end, once."""
-        if self._enter(WorkerState.STOPPING):
-            os.kill(self.pid, signal.SIGTERM)
-
-    def kill(self) -> None:
-        # The process was not waited for, so its number is still its own.
-        if self.state is not WorkerState.ENDED:
-            os.kill(self.pid, signal.SIGKILL)
-
-    def note_end(self, wait_status: int) -> None:
-        """Takes the status that ``waitpid`` gave."""
-        self._wait_status = wait_status
-        self._enter(WorkerState.ENDED)
-        self.channel.close()
+    def __str__(self) -> str:
+        return f"worker {self.pid}"
 
     @property
-    def cause(self) -> str:
-        """How the process ended, in words."""
-        if os.WIFSIGNALED(self._wait_status):
-            number = os.WTERMSIG(self._wait_status)
-            try:
-                return f"was killed by {signal.Signals(number).name}"
-            except ValueError:
-                return f"was killed by signal {number}"
-        return f"exited with status {os.WEXITSTATUS(self._wait_status)}"
+    def was_ready(self) -> bool:
+        return self.ready_since > 0
 
-    def _enter(self, state: WorkerState) -> bool:
-        if state not in _NEXT[self.state]:
-            return False
-        self.state = state
-        return True
+    @property
+    def is_serving(self) -> bool:
+        return self.state in (WorkerState.READY, WorkerState.HUNG)
+
+    def age(self, now: float) -> float:
+        return now - self.started
+
+    def note_born(self, pid: int) -> None:
+        """The process exists; whatever it was to be told is told now."""
+        self.pid = pid
+        for number in self._pending:
+            self.signal(number)
+
+    def enter(self, state: WorkerState) -> bool:
+        """Whether the state follows the present one; if not, nothing changes."""
+        if state in _NEXT[self.state] or (state in _FINAL and self.state is not WorkerState.ENDED):
+            self.state = state
+            return True
+        return False
+
+    def signal(self, number: int) -> None:
+        # The process was not waited for, so its number is still its own.
+        if self.state is WorkerState.ENDED:
+            return
+        if self.pid:
+            os.kill(self.pid, number)
+        else:
+            self._pending.append(number)
+
+    def kill(self) -> None:
+        self.enter(WorkerState.DYING)
+        self.signal(signal.SIGKILL)

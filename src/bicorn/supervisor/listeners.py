@@ -16,7 +16,7 @@ from bicorn.errors import BindError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _Place = tuple[socket.AddressFamily, tuple[str, int]]
 
@@ -33,6 +33,11 @@ class Listener:
         self._socket = sock
         self._address = address
         self._file = _identity(address.path) if address.path else None
+
+    @property
+    def address(self) -> str:
+        """The address as it was asked for."""
+        return str(self._address)
 
     @property
     def url(self) -> str:
@@ -77,16 +82,38 @@ class Listener:
         self._file = None
 
 
-def bind_all(addresses: Sequence[str]) -> list[Listener]:
-    """Binds every address. Raises `BindError` for the first one that cannot be had."""
+def bind_all(
+    addresses: Sequence[str],
+    *,
+    kept: Sequence[Listener] = (),
+    inherited: Mapping[str, list[int]] | None = None,
+) -> list[Listener]:
+    """Binds every address. Raises `BindError` for the first one that cannot be had.
+
+    What is bound already is used again: ``kept`` by this process, ``inherited`` from a parent before it, whose
+    descriptors are taken out of the lists.
+    """
+    bound: list[Listener] = []
     listeners: list[Listener] = []
     try:
-        for text in addresses:
-            listeners += _bind(parse_address(text))
+        for address in map(parse_address, addresses):
+            known = [listener for listener in kept if listener.address == str(address)]
+            if not known:
+                known = _take_over(address, (inherited or {}).get(str(address), [])) or _bind(
+                    address
+                )
+                bound += known
+            listeners += known
         _refuse_overlaps(listeners)
     except BaseException:
-        close_all(listeners)
+        close_all(bound)
         raise
+    return listeners
+
+
+def _take_over(address: Address, descriptors: list[int]) -> list[Listener]:
+    listeners = [Listener(_adopt(descriptor), address) for descriptor in descriptors]
+    descriptors.clear()
     return listeners
 
 

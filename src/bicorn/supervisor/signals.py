@@ -5,13 +5,12 @@ Python writes each signal's number into a pipe; whoever waits for the pipe reads
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
 
@@ -35,23 +34,22 @@ class SignalPipe:
         except BlockingIOError:
             return []
 
-    @contextlib.contextmanager
-    def held_back(self) -> Iterator[None]:
-        """Lets the signals wait until the end of the block.
+    def fork(self, in_child: Callable[[], None]) -> int:
+        """Forks; the signals do what they do by default in the child, which calls ``in_child`` first.
 
-        Around a fork, until the child has called `abandon`: it would write what it receives into the parent's
-        pipe, and lose what was meant for itself.
+        They wait meanwhile: the child would write what it receives into the parent's pipe, and lose what was
+        meant for itself. Raises `OSError`.
         """
         former = signal.pthread_sigmask(signal.SIG_BLOCK, self._former)
         try:
-            yield
+            pid = os.fork()
+            if pid == 0:
+                self._former = dict.fromkeys(self._former, signal.SIG_DFL)
+                self.close()
+                in_child()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
-
-    def abandon(self) -> None:
-        """In a forked child: the signals do what they do by default."""
-        self._former = dict.fromkeys(self._former, signal.SIG_DFL)
-        self.close()
+        return pid
 
     def close(self, *, is_end: bool = False) -> None:
         """Leaves the process as it was before. Idempotent.

@@ -1,7 +1,7 @@
-"""The parent's loop: starts workers, starts others for those that die, and ends them all.
+"""The parent: told by signals, by workers and by the clock, it decides what happens next.
 
-One loop over signals, the workers' channels and timers. It decides from what it is told and from the clock;
-the steps themselves are in the other files of this package.
+One loop, in which nothing blocks. Owns the parent's state and what each signal means; who serves is the roster's,
+how processes are made and ended is `spawning` and `ending`.
 """
 
 from __future__ import annotations
@@ -9,35 +9,41 @@ from __future__ import annotations
 import enum
 import gc
 import os
-import selectors
 import signal
-import socket
-import time
 
 from bicorn._native import Scoreboard
 from bicorn.errors import InternalError, OperatorError, WorkerStartError
 from bicorn.log.line import LineLog
-from bicorn.supervisor.channel import FAILED, READY, Channel
-from bicorn.supervisor.handle import WorkerHandle, WorkerState
-from bicorn.supervisor.listeners import Listener, bind_all, close_all
+from bicorn.supervisor import deaths
+from bicorn.supervisor.care import Care
+from bicorn.supervisor.channel import DRAINING, FAILED, READY
+from bicorn.supervisor.ending import Ending
+from bicorn.supervisor.generation import Generation
+from bicorn.supervisor.handle import WorkerState
+from bicorn.supervisor.listeners import bind_all, close_all
+from bicorn.supervisor.loop import Loop
+from bicorn.supervisor.roster import Roster
 from bicorn.supervisor.signals import SignalPipe
-from bicorn.supervisor.slot import Slot
+from bicorn.supervisor.spawning import InWorker, Spawner
+from bicorn.supervisor.upgrade import Command, Origin, Upgrade, UpgradeState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bicorn.config import Config
+    from bicorn.supervisor.handle import WorkerHandle
+    from bicorn.supervisor.place import Place
 
-KILL_GRACE = 10.0
-"""Seconds after ``graceful_timeout`` in which a worker shuts its application down, before it is killed."""
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD)
+QUICK_GRACE = 5.0
+"""Seconds that workers have for a quick end, before they are killed."""
 
 
 class State(enum.Enum):
     """STARTING ─▶ SERVING ─▶ STOPPING ─▶ KILLING ─▶ ENDED
 
-    STARTING lasts until the first worker is ready; when none can be, it leads to ENDED. The first signal leads to
-    STOPPING, a second one or the deadline to KILLING.
+    STARTING lasts until the first worker is ready; when none can be, it leads to ENDED. The first signal to end
+    leads to STOPPING, a second one or the deadline to KILLING.
     """
 
     STARTING = "starting"
@@ -56,19 +62,23 @@ _NEXT = {
 }
 
 
-def run(config: Config) -> int:
-    """Binds, serves until told to stop, and returns the exit status.
+def run(config: Config, reread: Callable[[], Config]) -> int:
+    """Binds, serves until told to stop, and returns the exit status. ``reread`` reads the configuration anew.
 
     Raises `bicorn.errors.OperatorError` when an address cannot be had or no worker can start.
     """
+    command = Command()
     _occupy_standard_streams()
-    listeners = bind_all(config.bind)
+    origin = Origin.of_this_process()
+    listeners = bind_all(config.bind, inherited=origin.descriptors)
+    origin.close_leftovers()
+    supervisor = Supervisor(Generation(1, config, listeners), reread, (command, origin))
     try:
-        return Supervisor(config, listeners).run()
+        return supervisor.run()
     except InWorker as worker:
         return worker.exit_status
     finally:
-        close_all(listeners)
+        close_all(supervisor.listeners)
 
 
 def _occupy_standard_streams() -> None:
@@ -82,97 +92,65 @@ def _occupy_standard_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
-class InWorker(BaseException):
-    """Unwinds the parent's code in a forked child, which then exits as any Python program does."""
-
-    def __init__(self, exit_status: int) -> None:
-        super().__init__(exit_status)
-        self.exit_status = exit_status
-
-
 class Supervisor:
     """The parent of all workers."""
 
-    def __init__(self, config: Config, listeners: list[Listener]) -> None:
-        self.config = config
-        self.listeners = listeners
+    def __init__(
+        self,
+        generation: Generation,
+        reread: Callable[[], Config],
+        lineage: tuple[Command, Origin],
+    ) -> None:
+        config = generation.config
         self.state = State.STARTING
         self.log = LineLog(config.log_level)
-        self.scoreboard = Scoreboard(config.workers)
-        self.slots = [Slot(number) for number in range(config.workers)]
-        self.workers: dict[int, WorkerHandle] = {}
+        self.loop = Loop()
+        self.board = Scoreboard(4 * max(config.workers, 8) + config.reload_surge)
+        self.signals = SignalPipe(_HANDLERS)
+        self.spawner = Spawner(self.board, self.signals, self._let_go_in_child)
+        self.ending = Ending(self.loop, self._report)
+        self.roster = Roster(generation, self._start, self.ending.drain)
+        self.listeners = generation.listeners
+        """All that are bound, those of a reload on trial among them."""
+        self.upgrade = Upgrade(self.loop, self._note_upgraded)
+        self.out_of_memory = deaths.OutOfMemory()
         self.failure: ReportedFailure | WorkerStartError | None = None
-        self.kill_at = 0.0
-        self.signals = SignalPipe(_SIGNALS)
-        self.selector = selectors.DefaultSelector()
-        self.selector.register(self.signals, selectors.EVENT_READ)
+        self.last_reload = "none"
+        self._generations = generation.number
+        self._reread = reread
+        self._command, self._origin = lineage
+        self._held_stop: signal.Signals | None = None
+
+    @property
+    def config(self) -> Config:
+        return self.roster.current.config
 
     def run(self) -> int:
         """Runs until no worker is left."""
         # What is here now will stay: shared with the workers, if no collector writes to it.
         gc.freeze()
+        self.loop.watch(self.signals, self._handle_signals)
+        Care(self.loop, self.board, self.log, self._report).begin(self.roster, self.ending)
         try:
             while self.state is not State.ENDED:
-                self._start_what_is_due()
-                for key, _ in self.selector.select(self._timeout()):
-                    if key.fileobj is self.signals:
-                        self._handle_signals(self.signals.receive())
-                    else:
-                        self._listen_to(key.data)
-                self._kill_what_is_overdue()
+                self._step()
+                self.loop.run_once()
                 self._end_if_alone()
         finally:
-            self.selector.close()
+            self.loop.close()
             self.signals.close(is_end=True)
         if self.failure is not None:
             raise self._told(self.failure)
         return 0
 
-    # Stopping
-
-    def _handle_signals(self, numbers: list[int]) -> None:
-        for number in numbers:
-            if number == signal.SIGCHLD:
-                self._reap()
-            elif self.state in (State.STARTING, State.SERVING) and number != signal.SIGQUIT:
-                self._stop(signal.Signals(number))
-            elif self.state is not State.KILLING:
-                self.log.info(f"{signal.Signals(number).name}: ending at once")
-                self._kill()
-
-    def _stop(self, number: signal.Signals) -> None:
-        self._enter(State.STOPPING)
-        limit = f"{self.config.graceful_timeout:g} s"
-        self.log.info(f"{number.name}: finishing what is in flight, for up to {limit}")
-        self.failure = None
-        self.kill_at = time.monotonic() + self.config.graceful_timeout + KILL_GRACE
-        # As long as this process holds a listening socket, clients are connected whom nobody will answer.
-        close_all(self.listeners)
-        for worker in self.workers.values():
-            worker.stop()
-
-    def _kill_what_is_overdue(self) -> None:
-        if self.state is State.STOPPING and self.workers and time.monotonic() >= self.kill_at:
-            names = ", ".join(str(pid) for pid in self.workers)
-            self.log.error(f"did not end in time, and will be killed: worker {names}")
-            self._kill()
-
-    def _kill(self) -> None:
-        self._enter(State.KILLING)
-        self.failure = None
-        for worker in self.workers.values():
-            worker.kill()
-
-    def _end_if_alone(self) -> None:
-        """There is no worker left, and none will be started."""
-        is_over = self.state in (State.STOPPING, State.KILLING)
-        if not self.workers and (is_over or self._has_failed_to_start()):
-            self._enter(State.ENDED)
-
-    def _has_failed_to_start(self) -> bool:
-        return self.state is State.STARTING and self.failure is not None
-
-    # Starting
+    def _step(self) -> None:
+        if not self._may_start():
+            return
+        now = self.loop.now()
+        self.roster.step(now)
+        next_start = self.roster.next_start(now)
+        if next_start is not None:
+            self.loop.call_at(next_start, _wake)
 
     def _may_start(self) -> bool:
         # Until one worker is ready, another attempt would only fail as the first did.
@@ -180,105 +158,13 @@ class Supervisor:
             self.state is State.STARTING and self.failure is None
         )
 
-    def _timeout(self) -> float | None:
-        """Seconds until something is due, whatever else happens."""
-        due = []
-        if self._may_start():
-            due = [slot.start_at for slot in self.slots if slot.worker is None]
-        elif self.state is State.STOPPING:
-            due = [self.kill_at]
-        elif not self.workers:
-            return 0.0
-        return max(0.0, min(due) - time.monotonic()) if due else None
+    # Signals
 
-    def _start_what_is_due(self) -> None:
-        for slot in self.slots:
-            now = time.monotonic()
-            if slot.worker is None and slot.start_at <= now and self._may_start():
-                self._start(slot, now)
+    def _handle_signals(self) -> None:
+        for number in self.signals.receive():
+            _HANDLERS[signal.Signals(number)](self, signal.Signals(number))
 
-    def _start(self, slot: Slot, now: float) -> None:
-        self.scoreboard.clear(slot.number)
-        parent = os.getpid()
-        try:
-            ours, theirs = socket.socketpair()
-        except OSError as error:
-            self._note_no_start(slot, now, error)
-            return
-        with self.signals.held_back():
-            try:
-                pid = os.fork()
-            except OSError as error:
-                ours.close()
-                theirs.close()
-                self._note_no_start(slot, now, error)
-                return
-            if pid == 0:
-                ours.close()
-                self._let_go_in_child()
-        if pid == 0:
-            raise InWorker(self._work(slot, theirs, parent))
-        theirs.close()
-        worker = WorkerHandle(slot, pid, Channel(ours), now)
-        slot.worker = worker
-        self.workers[pid] = worker
-        self.selector.register(worker.channel, selectors.EVENT_READ, worker)
-
-    def _let_go_in_child(self) -> None:
-        """A worker keeps nothing of its parent's and of its siblings', least of all the files on the disk."""
-        self.signals.abandon()
-        self.selector.close()
-        for sibling in self.workers.values():
-            sibling.channel.close()
-        for listener in self.listeners:
-            listener.disown()
-
-    def _work(self, slot: Slot, channel: socket.socket, parent: int) -> int:
-        """In the child: a whole worker's life, whose exit status this is."""
-        from bicorn.worker import Inheritance, serve
-
-        board = (self.scoreboard, slot.number)
-        try:
-            return serve(self.config, Inheritance(self.listeners, channel, board, parent))
-        except BaseException:  # noqa: BLE001 - the child's top: the parent's code is below
-            import traceback
-
-            traceback.print_exc()
-            return 1
-
-    # What is heard of workers
-
-    def _listen_to(self, worker: WorkerHandle) -> None:
-        if worker.state is WorkerState.ENDED:
-            # It was reaped in this very turn, and was listened to then.
-            return
-        for message in worker.channel.receive():
-            if message.kind == READY:
-                self._note_ready(worker, message.text)
-            elif message.kind == FAILED:
-                worker.failure = message
-        if worker.channel.is_at_end:
-            # The process is about to end, or has already.
-            self._stop_listening_to(worker)
-
-    def _stop_listening_to(self, worker: WorkerHandle) -> None:
-        if worker.channel.fileno() in self.selector.get_map():
-            self.selector.unregister(worker.channel)
-
-    def _note_ready(self, worker: WorkerHandle, banner: str) -> None:
-        if not worker.note_ready():
-            return
-        if self.state is not State.STARTING:
-            self.log.info(f"worker {worker.pid} is ready")
-            return
-        self._enter(State.SERVING)
-        if self.failure is not None:
-            # Another worker could not start: it is now one that is started again.
-            self.log.error(f"{self.failure}: trying again")
-            self.failure = None
-        self.log.write(banner)
-
-    def _reap(self) -> None:
+    def _on_child(self, _number: signal.Signals) -> None:
         """All that have ended, strangers' orphans among them where this is process 1 of a container."""
         while True:
             try:
@@ -287,36 +173,220 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            worker = self.workers.pop(pid, None)
-            if worker is not None:
+            self._note_reaped(pid, wait_status)
+
+    def _on_end(self, number: signal.Signals) -> None:
+        """TERM: finish what is in flight. INT, QUIT: quickly. A second one: at once."""
+        if self.state not in (State.STARTING, State.SERVING) or self._held_stop is not None:
+            self.log.info(f"{number.name}: ending at once")
+            self._kill()
+        elif number != signal.SIGTERM:
+            self._stop_quickly(number)
+        elif self.upgrade.state is UpgradeState.STARTING:
+            self._held_stop = number
+            self.log.info(f"{number.name}: will end when the new parent {self.upgrade.pid} serves")
+        else:
+            self._stop(number)
+
+    def _on_reload(self, number: signal.Signals) -> None:
+        if self.state is not State.SERVING:
+            return
+        self.log.info(f"{number.name}: reloading")
+        try:
+            config = self._reread()
+            listeners = bind_all(config.bind, kept=self.listeners)
+        except OperatorError as error:
+            self._note_reload_failed(str(error))
+            return
+        self._generations += 1
+        self.last_reload = "under way"
+        self.listeners = list(dict.fromkeys(self.listeners + listeners))
+        self.roster.reload(Generation(self._generations, config, listeners))
+        self._close_unused()
+
+    def _on_reopen(self, _number: signal.Signals) -> None:
+        for worker in self.roster.workers:
+            if worker.is_serving:
+                worker.signal(signal.SIGUSR1)
+
+    def _on_upgrade(self, number: signal.Signals) -> None:
+        if self.state is not State.SERVING:
+            return
+        if self.upgrade.state is not UpgradeState.ENDED:
+            self.log.warning(f"{number.name}: the new parent {self.upgrade.pid} is there already")
+            return
+        try:
+            self.upgrade.start(
+                self._command,
+                self.roster.current.listeners,
+                lambda: self.signals.fork(self._let_go_in_child),
+            )
+        except OSError as error:
+            self.log.error(f"{number.name}: no new parent can be started: {error.strerror}")
+            return
+        self.log.info(f"{number.name}: starting a new parent, process {self.upgrade.pid}")
+
+    def _on_winch(self, number: signal.Signals) -> None:
+        # A terminal sends it too, whenever its window changes: it counts while two parents serve.
+        if self.state is State.SERVING and self.upgrade.state is UpgradeState.READY:
+            self.log.info(f"{number.name}: the workers finish and end; HUP starts others")
+            self.roster.pause("another parent serves")
+
+    def _on_resize(self, number: signal.Signals) -> None:
+        if self.state is not State.SERVING or self.roster.is_paused:
+            return
+        former = len(self.roster.places)
+        count = min(max(former + (1 if number is signal.SIGTTIN else -1), 1), len(self.board) // 4)
+        self.log.info(f"{number.name}: {count} workers instead of {former}")
+        self.roster.resize(count)
+
+    # Ending
+
+    def _stop(self, number: signal.Signals) -> None:
+        limit = f"{self.config.graceful_timeout:g} s"
+        self.log.info(f"{number.name}: finishing what is in flight, for up to {limit}")
+        self._begin_stop()
+        for worker in list(self.roster.workers):
+            self.ending.drain(worker, "the server stops")
+
+    def _stop_quickly(self, number: signal.Signals) -> None:
+        self.log.info(f"{number.name}: ending quickly, without what is in flight")
+        self._begin_stop()
+        for worker in self.roster.workers:
+            worker.cause = "the server stops"
+            worker.enter(WorkerState.DRAINING)
+            worker.signal(signal.SIGINT)
+        self.loop.call_later(QUICK_GRACE, self._kill_what_is_left)
+
+    def _begin_stop(self) -> None:
+        self._enter(State.STOPPING)
+        self.failure = None
+        # As long as this process holds a listening socket, clients are connected whom nobody will answer.
+        close_all(self.listeners)
+
+    def _kill_what_is_left(self) -> None:
+        if self.state is State.STOPPING and self.roster.workers:
+            names = ", ".join(str(worker.pid) for worker in self.roster.workers)
+            self.log.error(f"did not end in time, and will be killed: worker {names}")
+            self._kill()
+
+    def _kill(self) -> None:
+        if self.state is State.KILLING:
+            return
+        self._enter(State.KILLING)
+        self.failure = None
+        for worker in self.roster.workers:
+            worker.kill()
+
+    def _end_if_alone(self) -> None:
+        """There is no worker left, and none will be started."""
+        is_over = self.state in (State.STOPPING, State.KILLING)
+        has_failed = self.state is State.STARTING and self.failure is not None
+        if not self.roster.workers and (is_over or has_failed):
+            self._enter(State.ENDED)
+
+    # Starting
+
+    def _start(self, place: Place, generation: Generation) -> WorkerHandle | None:
+        now = self.loop.now()
+        try:
+            worker = self.spawner.start(place, generation, now)
+        except OSError as error:
+            reason = error.strerror or error
+            self._note_failed_start(WorkerStartError(f"no worker can be forked: {reason}"))
+            return None
+        self.loop.watch(worker.channel, lambda: self._listen_to(worker))
+        limit = generation.config.startup_timeout
+        self.loop.call_later(limit, lambda: self._note_slow_start(worker))
+        return worker
+
+    def _let_go_in_child(self) -> None:
+        """A child keeps nothing of its parent's and of its siblings', least of all the files on the disk."""
+        self.loop.close()
+        for sibling in self.roster.workers:
+            sibling.channel.close()
+            os.close(sibling.reports)
+        for listener in self.listeners:
+            listener.disown()
+
+    def _note_slow_start(self, worker: WorkerHandle) -> None:
+        if worker.state is WorkerState.STARTING:
+            limit = f"{worker.generation.config.startup_timeout:g} s"
+            self.ending.put_down(worker, f"is not ready after {limit} (--startup-timeout)")
+
+    # What is heard of workers
+
+    def _listen_to(self, worker: WorkerHandle) -> None:
+        for message in worker.channel.receive():
+            if message.kind == READY:
+                self._note_ready(worker, message.text)
+            elif message.kind == FAILED:
+                worker.failure = message
+            elif message.kind == DRAINING:
+                worker.is_drain_begun = True
+        if worker.channel.is_at_end:
+            # The process is about to end, or has already.
+            self.loop.unwatch(worker.channel)
+
+    def _note_ready(self, worker: WorkerHandle, banner: str) -> None:
+        is_first = self.state is State.STARTING
+        if self.state not in (State.STARTING, State.SERVING):
+            return
+        if not self.roster.note_ready(worker, self.loop.now()):
+            return
+        if is_first:
+            self._enter(State.SERVING)
+            if self.failure is not None:
+                # Another worker could not start: it is now one that is started again.
+                self.log.error(f"{self.failure}: trying again")
+                self.failure = None
+            self.log.write(banner)
+            self._origin.note_ready()
+        else:
+            self.log.info(f"{worker} is ready")
+        self._close_unused()
+        if self.last_reload == "under way" and self.roster.is_complete:
+            self.last_reload = "done"
+            self.log.info("reloaded: all workers have the new code")
+
+    def _note_reaped(self, pid: int, wait_status: int) -> None:
+        if pid == self.upgrade.pid:
+            self._note_upgrade_ended(wait_status)
+            return
+        for worker in self.roster.workers:
+            if worker.pid == pid:
                 self._note_end(worker, wait_status)
+                return
 
     def _note_end(self, worker: WorkerHandle, wait_status: int) -> None:
         self._listen_to(worker)
-        self._stop_listening_to(worker)
-        former = worker.state
-        worker.note_end(wait_status)
-        now = time.monotonic()
-        worker.slot.note_end(worker.started, now, was_ready=former is WorkerState.READY)
-        if former is WorkerState.STOPPING or self.state in (State.STOPPING, State.KILLING):
-            self.log.debug(f"worker {worker.pid} {worker.cause}")
-        elif former is WorkerState.STARTING:
-            self._note_failed_start(_failure_of(worker))
+        self.loop.unwatch(worker.channel)
+        now, former = self.loop.now(), worker.state
+        how = deaths.describe(wait_status, is_out_of_memory=self.out_of_memory.has_struck())
+        # What it was doing is read before another worker gets its place on the board.
+        counters = self.board.read(worker.slot)
+        worker.enter(WorkerState.ENDED)
+        is_on_trial = self.roster.note_end(worker, now)
+        self.spawner.release(worker)
+        life = f"after {worker.age(now):.0f} s and {counters['requests']} requests"
+        if not worker.was_ready and former is not WorkerState.DRAINING:
+            self._note_failed_start(_failure_of(worker, how), is_on_trial=is_on_trial)
+        elif self.state in (State.STOPPING, State.KILLING):
+            self.log.debug(f"{worker} {how} {life}")
+        elif worker.cause:
+            self.log.info(f"{worker} {how} {life}: {worker.cause}")
         else:
-            age = now - worker.started
-            self.log.error(
-                f"worker {worker.pid} {worker.cause} after {age:.0f} s: starting another"
-            )
+            self.log.error(f"{worker} {how} {life}: starting another")
 
-    def _note_no_start(self, slot: Slot, now: float, error: OSError) -> None:
-        slot.note_no_start(now)
-        self._note_failed_start(WorkerStartError(f"no worker can be forked: {error.strerror}"))
-
-    def _note_failed_start(self, failure: ReportedFailure | WorkerStartError) -> None:
+    def _note_failed_start(
+        self, failure: ReportedFailure | WorkerStartError, *, is_on_trial: bool = False
+    ) -> None:
         if self.state is State.STARTING:
             # The others fail for the same reason, as a rule, and one report is enough.
             self.failure = self.failure or failure
-        else:
+        elif is_on_trial:
+            self._note_reload_failed(str(self._told(failure)))
+        elif self.state is State.SERVING:
             self.log.error(f"{self._told(failure)}: trying again")
 
     def _told(self, failure: ReportedFailure | WorkerStartError) -> OperatorError:
@@ -325,10 +395,66 @@ class Supervisor:
             self.log.write(f"{failure.details}\n")
         return failure
 
+    # Reloads and upgrades
+
+    def _note_reload_failed(self, reason: str) -> None:
+        self.last_reload = f"failed: {reason}"
+        self.log.error(
+            f"{reason}: the reload has failed, and the workers that served go on serving"
+        )
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        """Closes what only generations had that are gone."""
+        generations = (self.roster.current, self.roster.candidate)
+        used = [one for generation in generations if generation for one in generation.listeners]
+        close_all([listener for listener in self.listeners if listener not in used])
+        self.listeners = list(dict.fromkeys(used))
+
+    def _note_upgraded(self) -> None:
+        self.log.info(
+            f"the new parent {self.upgrade.pid} serves too: TERM to {os.getpid()} ends this one, "
+            f"TERM to {self.upgrade.pid} goes back"
+        )
+        if self._held_stop is not None:
+            self._hand_over_files()
+            held, self._held_stop = self._held_stop, None
+            self._stop(held)
+
+    def _note_upgrade_ended(self, wait_status: int) -> None:
+        how = deaths.describe(wait_status)
+        was_ready = self.upgrade.state is UpgradeState.READY
+        word = "the new parent" if was_ready else "the upgrade has failed: the new parent"
+        self.log.error(f"{word} {self.upgrade.pid} {how}: this one goes on")
+        self._held_stop = None
+        self.upgrade.note_end()
+
+    def _hand_over_files(self) -> None:
+        for listener in self.listeners:
+            listener.disown()
+
+    def _report(self, worker: WorkerHandle, cause: str, done: Callable[[], None]) -> None:
+        self.log.error(f"{worker} {cause}")
+        done()
+
     def _enter(self, state: State) -> None:
         if state not in _NEXT[self.state]:
             raise InternalError(f"the parent cannot go from {self.state.name} to {state.name}")
         self.state = state
+
+
+_HANDLERS = {
+    signal.SIGTERM: Supervisor._on_end,
+    signal.SIGINT: Supervisor._on_end,
+    signal.SIGQUIT: Supervisor._on_end,
+    signal.SIGHUP: Supervisor._on_reload,
+    signal.SIGUSR1: Supervisor._on_reopen,
+    signal.SIGUSR2: Supervisor._on_upgrade,
+    signal.SIGWINCH: Supervisor._on_winch,
+    signal.SIGTTIN: Supervisor._on_resize,
+    signal.SIGTTOU: Supervisor._on_resize,
+    signal.SIGCHLD: Supervisor._on_child,
+}
 
 
 class ReportedFailure(OperatorError):
@@ -340,7 +466,11 @@ class ReportedFailure(OperatorError):
         self.exit_status = exit_status
 
 
-def _failure_of(worker: WorkerHandle) -> ReportedFailure | WorkerStartError:
+def _failure_of(worker: WorkerHandle, how: str) -> ReportedFailure | WorkerStartError:
     if worker.failure is not None:
         return ReportedFailure(worker.failure.text, worker.failure.status)
-    return WorkerStartError(f"worker {worker.pid} {worker.cause} before it was ready")
+    return WorkerStartError(f"{worker} {worker.cause or how} before it was ready")
+
+
+def _wake() -> None:
+    """The loop looks after every wait what there is to start."""

@@ -50,11 +50,22 @@ _NEXT = {
 }
 
 
+_OF_THE_PARENT = (
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+
+
 class Inheritance:
     """What a worker has from its parent.
 
     ``listeners`` are bound, and are listened on when the application is ready; ``channel`` leads to the
-    parent, whose process is ``parent``; ``board`` is the scoreboard and this worker's slot.
+    parent, whose process is ``parent``; ``board`` is the scoreboard and this worker's slot; ``reports`` is the
+    pipe that the parent reads this worker's stacks from.
     """
 
     def __init__(
@@ -63,12 +74,14 @@ class Inheritance:
         channel: socket.socket,
         board: tuple[Scoreboard, int],
         parent: int,
+        reports: int,
     ) -> None:
         self.listeners = listeners
         self.urls = [listener.url for listener in listeners]
         self.channel = Channel(channel)
         self.board = board
         self.parent = parent
+        self.reports = reports
 
 
 def serve(config: Config, inherited: Inheritance) -> int:
@@ -78,8 +91,10 @@ def serve(config: Config, inherited: Inheritance) -> int:
     finish, and a signal that ends the server may end this process as it is.
     """
     die_with_parent(inherited.parent)
-    # Of a terminal's Control-\\, which reaches all of the server: what it means is the parent's to say.
-    signal.signal(signal.SIGQUIT, _left_to_the_parent)
+    # Of a terminal, or sent to the whole group: what they mean is the parent's to say. Not ignored, because
+    # programs that the application runs would inherit that.
+    for number in _OF_THE_PARENT:
+        signal.signal(number, _left_to_the_parent)
     _print_whole_lines()
     try:
         return Worker(config, inherited).run()

@@ -5,60 +5,60 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import pytest
 
+from bicorn.config import Config
+from bicorn.supervisor import deaths
 from bicorn.supervisor.channel import Channel
+from bicorn.supervisor.generation import Generation
 from bicorn.supervisor.handle import WorkerHandle, WorkerState
-from bicorn.supervisor.slot import Slot
-
-Fork = Callable[[Callable[[], object]], WorkerHandle]
+from bicorn.supervisor.place import Place
 
 
 @pytest.fixture
-def fork() -> Iterator[Fork]:
-    with ExitStack() as ends:
-
-        def fork_one(child: Callable[[], object]) -> WorkerHandle:
-            pid = os.fork()
-            if pid == 0:
-                child()
-                os._exit(0)
-            ours, theirs = socket.socketpair()
-            theirs.close()
-            handle = WorkerHandle(Slot(0), pid, Channel(ours), time.monotonic())
-            ends.callback(reap, handle)
-            return handle
-
-        yield fork_one
+def worker() -> Iterator[WorkerHandle]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        generation = Generation(1, Config(), [])
+        yield WorkerHandle(Place(0), generation, 0, Channel(ours), -1, time.monotonic())
 
 
-def reap(handle: WorkerHandle) -> None:
-    if handle.state is not WorkerState.ENDED:
-        handle.kill()
-        handle.note_end(os.waitpid(handle.pid, 0)[1])
+def fork(child: Callable[[], object]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        child()
+        os._exit(0)
+    return pid
 
 
-def test_its_life(fork: Fork) -> None:
-    worker = fork(signal.pause)
+def test_its_life(worker: WorkerHandle) -> None:
+    worker.note_born(fork(signal.pause))
     assert worker.state is WorkerState.STARTING
-    assert worker.note_ready()
-    assert not worker.note_ready()
-    worker.stop()
-    assert worker.state is WorkerState.STOPPING
-    assert not worker.note_ready()
-    worker.note_end(os.waitpid(worker.pid, 0)[1])
-    assert worker.state is WorkerState.ENDED
-    assert worker.cause == "was killed by SIGTERM"
-    assert worker.channel.fileno() == -1
+    assert worker.enter(WorkerState.READY)
+    assert not worker.enter(WorkerState.READY)
+    assert worker.enter(WorkerState.HUNG)
+    assert worker.enter(WorkerState.READY)
+    assert worker.enter(WorkerState.DRAINING)
+    assert not worker.enter(WorkerState.READY)
+    worker.kill()
+    assert worker.state is WorkerState.DYING
+    os.waitpid(worker.pid, 0)
+    assert worker.enter(WorkerState.ENDED)
+    assert not worker.enter(WorkerState.DYING)
 
 
-def test_nothing_is_sent_to_a_process_that_has_ended(fork: Fork) -> None:
-    worker = fork(lambda: None)
-    worker.note_end(os.waitpid(worker.pid, 0)[1])
+def test_what_it_is_told_before_it_is_born_reaches_it(worker: WorkerHandle) -> None:
+    worker.signal(signal.SIGUSR1)
+    worker.note_born(fork(signal.pause))
+    assert os.WTERMSIG(os.waitpid(worker.pid, 0)[1]) == signal.SIGUSR1
+
+
+def test_nothing_is_sent_to_a_process_that_has_ended(worker: WorkerHandle) -> None:
+    worker.note_born(fork(lambda: None))
+    os.waitpid(worker.pid, 0)
+    worker.enter(WorkerState.ENDED)
     # The number is free by now, and may be another process's.
-    worker.stop()
     worker.kill()
     assert worker.state is WorkerState.ENDED
 
@@ -72,7 +72,5 @@ def test_nothing_is_sent_to_a_process_that_has_ended(fork: Fork) -> None:
         (lambda: os.kill(os.getpid(), signal.SIGRTMIN + 5), "was killed by signal 39"),
     ],
 )
-def test_its_end_in_words(fork: Fork, child: Callable[[], object], cause: str) -> None:
-    worker = fork(child)
-    worker.note_end(os.waitpid(worker.pid, 0)[1])
-    assert worker.cause == cause
+def test_its_end_in_words(child: Callable[[], object], cause: str) -> None:
+    assert deaths.describe(os.waitpid(fork(child), 0)[1]) == cause

@@ -27,7 +27,7 @@ class Parent:
 
     def worker(self, config: Config) -> Worker:
         board = (Scoreboard(1), 0)
-        return Worker(config, Inheritance(self.listeners, self.theirs, board, os.getpid()))
+        return Worker(config, Inheritance(self.listeners, self.theirs, board, os.getpid(), -1))
 
     def told(self) -> Message:
         (message,) = self.channel.receive()

@@ -1,0 +1,19 @@
+"""What a set of workers is started with: a configuration, bound sockets, and a number to tell them apart."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bicorn.config import Config
+    from bicorn.supervisor.listeners import Listener
+
+
+class Generation:
+    """Every reload makes one; it becomes the current one when its first worker is ready."""
+
+    __slots__ = ("config", "listeners", "number")
+
+    def __init__(self, number: int, config: Config, listeners: list[Listener]) -> None:
+        self.number = number
+        self.config = config
+        self.listeners = listeners

@@ -1,0 +1,95 @@
+"""From a place to a process: the fork, and what each side keeps of what both had.
+
+Owns the scoreboard's slots: a successor and its predecessor have one each.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from bicorn.supervisor.channel import Channel
+from bicorn.supervisor.handle import WorkerHandle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bicorn._native import Scoreboard
+    from bicorn.supervisor.generation import Generation
+    from bicorn.supervisor.place import Place
+    from bicorn.supervisor.signals import SignalPipe
+
+
+class InWorker(BaseException):
+    """Unwinds the parent's code in a forked child, which then exits as any Python program does."""
+
+    def __init__(self, exit_status: int) -> None:
+        super().__init__(exit_status)
+        self.exit_status = exit_status
+
+
+class Spawner:
+    """Makes workers by forking. ``let_go`` closes in the child what is the parent's alone."""
+
+    def __init__(self, board: Scoreboard, signals: SignalPipe, let_go: Callable[[], None]) -> None:
+        self._board = board
+        self._signals = signals
+        self._let_go = let_go
+        self._free = list(range(len(board)))[::-1]
+
+    def start(self, place: Place, generation: Generation, now: float) -> WorkerHandle:
+        """A new worker. Raises `OSError` when the kernel has no process, descriptor or memory for it."""
+        if not self._free:
+            raise OSError("the scoreboard is full")
+        slot = self._free[-1]
+        self._board.clear(slot)
+        ours, theirs = socket.socketpair()
+        ends = [ours.detach(), theirs.detach()]
+        try:
+            ends += os.pipe()
+            parent = os.getpid()
+            pid = self._signals.fork(self._let_go)
+        except OSError:
+            for end in ends:
+                os.close(end)
+            raise
+        ours_fd, theirs_fd, reader, writer = ends
+        if pid == 0:
+            os.close(ours_fd)
+            os.close(reader)
+            raise InWorker(self._work(generation, (slot, parent), (theirs_fd, writer)))
+        os.close(theirs_fd)
+        os.close(writer)
+        self._free.pop()
+        worker = WorkerHandle(
+            place, generation, slot, Channel(socket.socket(fileno=ours_fd)), reader, now
+        )
+        worker.note_born(pid)
+        return worker
+
+    def release(self, worker: WorkerHandle) -> None:
+        """The worker has ended, and its slot was read for the last time."""
+        worker.channel.close()
+        os.close(worker.reports)
+        self._free.append(worker.slot)
+
+    def _work(self, generation: Generation, whose: tuple[int, int], ends: tuple[int, int]) -> int:
+        """In the child: a whole worker's life, whose exit status this is."""
+        from bicorn.worker import Inheritance, serve
+
+        (slot, parent), (channel, reports) = whose, ends
+        inherited = Inheritance(
+            generation.listeners,
+            socket.socket(fileno=channel),
+            (self._board, slot),
+            parent,
+            reports,
+        )
+        try:
+            return serve(generation.config, inherited)
+        except BaseException:  # noqa: BLE001 - the child's top: the parent's code is below
+            import traceback
+
+            traceback.print_exc()
+            return 1
