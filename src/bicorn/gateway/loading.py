@@ -227,7 +227,7 @@ def _what_there_is(module: ModuleType) -> str:
             callables.append(key)
             try:
                 detect(value, key)
-            except AppLoadError:
+            except Exception:  # noqa: BLE001, S112 - an object such as Flask's request refuses to be looked at
                 continue
             apps.append(key)
     if apps:

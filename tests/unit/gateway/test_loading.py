@@ -103,6 +103,20 @@ def test_the_init_file_of_a_package_is_the_package(write: Write) -> None:
     assert load("src/shop/__init__.py").info.target == "shop:app"
 
 
+def test_objects_that_cannot_be_looked_at_outside_of_a_request_are_no_hint(write: Write) -> None:
+    """Flask's `request` is one: every look at it raises."""
+    write(
+        "shop.py",
+        "class Proxy:\n"
+        "    def __call__(self): ...\n"
+        "    def __getattr__(self, name): raise RuntimeError('outside of a request')\n"
+        "    __class__ = property(lambda self: self.nothing)\n"
+        "request = Proxy()\n"
+        "def app(environ, start_response): ...\n",
+    )
+    assert "as in shop:app" in str(error_of("shop:nope"))
+
+
 def test_a_file_named_like_a_loaded_module(write: Write) -> None:
     write("os.py", "def app(environ, start_response): return ['mine']")
     loaded = load("os.py")
