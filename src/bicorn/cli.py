@@ -10,6 +10,7 @@ import os
 import sys
 
 from bicorn.errors import OperatorError, explain
+from bicorn.reserved import VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             if flag in _before_separator(words):
                 sys.stdout.write(action([word for word in words if word != flag]))
                 return 0
+        if words and words[0] in VERBS:
+            from bicorn.control import main as control
+
+            sys.stdout.write(control(words))
+            return 0
         config = _load(words)
         # Only now: a mistake in the configuration, and --help, must not wait for the rest to be imported.
         from bicorn.supervisor import run

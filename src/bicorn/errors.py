@@ -12,7 +12,8 @@
     │   ├── AppLoadError              exit status 3
     │   ├── BindError                 exit status 4
     │   ├── AppStartupError           exit status 5
-    │   └── WorkerStartError          exit status 6
+    │   ├── WorkerStartError          exit status 6
+    │   └── ControlError              exit status 7
     └── InternalError                 Bicorn is wrong
 
 An operator's error is one line that says what is wrong and what to do about it, and leaves the process with
@@ -104,6 +105,12 @@ class WorkerStartError(OperatorError):
     """No worker process could start, for a reason that is not the application's own."""
 
     exit_status = 6
+
+
+class ControlError(OperatorError):
+    """There is no running server to ask, or several, or it does not answer."""
+
+    exit_status = 7
 
 
 class InternalError(BicornError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bicorn.config.option import Positional
 from bicorn.config.options import GROUPS, OPTIONS
 from bicorn.config.values import Several, Switch
+from bicorn.reserved import VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def help_text(columns: int) -> str:
     """Every option by group, with its default in brackets and its environment variable after it."""
     lines = [
         "usage: bicorn [options] APP",
+        *(f"       bicorn {verb}" for verb in VERBS),
         "",
         "Serves a WSGI or ASGI application. APP is module:attribute, module:factory(), module",
         "or a path to a .py file.",
@@ -43,6 +45,9 @@ def help_text(columns: int) -> str:
     lines += ["", "Other:"]
     for flag, text in ACTIONS.items():
         lines += _entry("-h, --help" if flag == "--help" else flag, text, columns)
+    lines += ["", "Running servers:"]
+    for verb, text in VERBS.items():
+        lines += _entry(verb, text, columns)
     lines += [
         "",
         "TIME is 30, 30s, 500ms, 2m or 1h. SIZE is bytes, 16k, 16KiB or 1GiB. A flag wins over its variable.",
