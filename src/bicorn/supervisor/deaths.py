@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from bicorn.supervisor.stacks import printable
+
 MOST_REQUESTS = 5
 """Requests in flight that a line names."""
 
@@ -68,15 +70,8 @@ def name_requests(requests: list[tuple[str, str, str, str, int]]) -> str:
     if not requests:
         return ""
     shown = [
-        f"{method} {printable(path)} from {peer} for {age / 1000:.1f} s ({identity})"
+        f"{method} {path} from {peer} for {age / 1000:.1f} s ({identity})"
         for identity, method, path, peer, age in requests[:MOST_REQUESTS]
     ]
     more = len(requests) - len(shown)
-    return ", in flight: " + ", ".join(shown) + (f" and {more} more" if more > 0 else "")
-
-
-def printable(text: str) -> str:
-    """Text from the network, fit for an operator's terminal."""
-    return "".join(
-        character if character.isprintable() else f"\\x{ord(character):02x}" for character in text
-    )
+    return ", in flight: " + printable(", ".join(shown)) + (f" and {more} more" if more > 0 else "")

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bicorn.supervisor.channel import Channel, Message
     from bicorn.supervisor.generation import Generation
+    from bicorn.supervisor.inquiry import Witness
     from bicorn.supervisor.place import Place
 
 
@@ -49,7 +50,7 @@ class WorkerHandle:
 
     ``pid`` is 0 until it is known, ``slot`` its place on the scoreboard; ``started`` is in seconds of the monotonic
     clock, and so is ``ready_since``, which is 0 until it was ready. ``cause`` says why it was told to end, if it was.
-    ``reports`` is where its stacks can be read, ``allowance`` what it may use before another takes its place.
+    ``witness`` tells its stacks, ``allowance`` is what it may use before another takes its place.
     """
 
     def __init__(
@@ -58,14 +59,14 @@ class WorkerHandle:
         generation: Generation,
         slot: int,
         channel: Channel,
-        reports: int,
+        witness: Witness,
         started: float,
     ) -> None:
         self.place = place
         self.generation = generation
         self.slot = slot
         self.channel = channel
-        self.reports = reports
+        self.witness = witness
         self.started = started
         self.ready_since = 0.0
         self.allowance = Allowance(generation.config)
@@ -92,7 +93,7 @@ class WorkerHandle:
 
     def note_born(self, pid: int) -> None:
         """The process exists; whatever it was to be told is told now."""
-        self.pid = pid
+        self.pid = self.witness.pid = pid
         for number in self._pending:
             self.signal(number)
 

@@ -10,6 +10,7 @@ import socket
 
 from bicorn.supervisor.channel import Channel
 from bicorn.supervisor.handle import WorkerHandle
+from bicorn.supervisor.inquiry import Witness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from bicorn._native import Scoreboard
     from bicorn.supervisor.generation import Generation
+    from bicorn.supervisor.loop import Loop
     from bicorn.supervisor.place import Place
     from bicorn.supervisor.signals import SignalPipe
 
@@ -32,7 +34,10 @@ class InWorker(BaseException):
 class Spawner:
     """Makes workers by forking. ``let_go`` closes in the child what is the parent's alone."""
 
-    def __init__(self, board: Scoreboard, signals: SignalPipe, let_go: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: Loop, board: Scoreboard, signals: SignalPipe, let_go: Callable[[], None]
+    ) -> None:
+        self._loop = loop
         self._board = board
         self._signals = signals
         self._let_go = let_go
@@ -62,16 +67,15 @@ class Spawner:
         os.close(theirs_fd)
         os.close(writer)
         self._free.pop()
-        worker = WorkerHandle(
-            place, generation, slot, Channel(socket.socket(fileno=ours_fd)), reader, now
-        )
+        channel, witness = Channel(socket.socket(fileno=ours_fd)), Witness(self._loop, pid, reader)
+        worker = WorkerHandle(place, generation, slot, channel, witness, now)
         worker.note_born(pid)
         return worker
 
     def release(self, worker: WorkerHandle) -> None:
         """The worker has ended, and its slot was read for the last time."""
         worker.channel.close()
-        os.close(worker.reports)
+        worker.witness.close()
         self._free.append(worker.slot)
 
     def _work(self, generation: Generation, whose: tuple[int, int], ends: tuple[int, int]) -> int:

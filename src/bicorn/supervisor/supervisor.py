@@ -14,14 +14,17 @@ import signal
 from bicorn._native import Scoreboard
 from bicorn.errors import InternalError, OperatorError, WorkerStartError
 from bicorn.log.line import LineLog
+from bicorn.reserved import REPORT_SIGNAL
 from bicorn.supervisor import deaths
 from bicorn.supervisor.care import Care
 from bicorn.supervisor.channel import DRAINING, FAILED, READY
+from bicorn.supervisor.door import open_door
 from bicorn.supervisor.ending import Ending
 from bicorn.supervisor.generation import Generation
 from bicorn.supervisor.handle import WorkerState
 from bicorn.supervisor.listeners import bind_all, close_all
 from bicorn.supervisor.loop import Loop
+from bicorn.supervisor.reporting import Reporting
 from bicorn.supervisor.roster import Roster
 from bicorn.supervisor.signals import SignalPipe
 from bicorn.supervisor.spawning import InWorker, Spawner
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bicorn.config import Config
+    from bicorn.supervisor.door import Door
     from bicorn.supervisor.handle import WorkerHandle
     from bicorn.supervisor.place import Place
 
@@ -107,15 +111,17 @@ class Supervisor:
         self.loop = Loop()
         self.board = Scoreboard(4 * max(config.workers, 8) + config.reload_surge)
         self.signals = SignalPipe(_HANDLERS)
-        self.spawner = Spawner(self.board, self.signals, self._let_go_in_child)
+        self.spawner = Spawner(self.loop, self.board, self.signals, self._let_go_in_child)
         self.ending = Ending(self.loop, self._report)
         self.roster = Roster(generation, self._start, self.ending.drain)
+        self.reporting = Reporting(self.loop, self.board, self.log, self.roster)
+        self.door: Door | None = None
         self.listeners = generation.listeners
         """All that are bound, those of a reload on trial among them."""
         self.upgrade = Upgrade(self.loop, self._note_upgraded)
         self.out_of_memory = deaths.OutOfMemory()
         self.failure: ReportedFailure | WorkerStartError | None = None
-        self.last_reload = "none"
+        self.reporting.state = self.state.value
         self._generations = generation.number
         self._reread = reread
         self._command, self._origin = lineage
@@ -130,6 +136,8 @@ class Supervisor:
         # What is here now will stay: shared with the workers, if no collector writes to it.
         gc.freeze()
         self.loop.watch(self.signals, self._handle_signals)
+        signal.signal(REPORT_SIGNAL, signal.SIG_IGN)
+        self.door = open_door(self.loop, os.getpid(), self.reporting.commands, self.log.warning)
         Care(self.loop, self.board, self.log, self._report).begin(self.roster, self.ending)
         try:
             while self.state is not State.ENDED:
@@ -137,6 +145,8 @@ class Supervisor:
                 self.loop.run_once()
                 self._end_if_alone()
         finally:
+            if self.door is not None:
+                self.door.close()
             self.loop.close()
             self.signals.close(is_end=True)
         if self.failure is not None:
@@ -199,7 +209,7 @@ class Supervisor:
             self._note_reload_failed(str(error))
             return
         self._generations += 1
-        self.last_reload = "under way"
+        self.reporting.last_reload = "under way"
         self.listeners = list(dict.fromkeys(self.listeners + listeners))
         self.roster.reload(Generation(self._generations, config, listeners))
         self._close_unused()
@@ -302,10 +312,13 @@ class Supervisor:
 
     def _let_go_in_child(self) -> None:
         """A child keeps nothing of its parent's and of its siblings', least of all the files on the disk."""
+        if self.door is not None:
+            self.door.abandon()
+            self.door = None
         self.loop.close()
         for sibling in self.roster.workers:
             sibling.channel.close()
-            os.close(sibling.reports)
+            sibling.witness.abandon()
         for listener in self.listeners:
             listener.disown()
 
@@ -345,8 +358,8 @@ class Supervisor:
         else:
             self.log.info(f"{worker} is ready")
         self._close_unused()
-        if self.last_reload == "under way" and self.roster.is_complete:
-            self.last_reload = "done"
+        if self.reporting.last_reload == "under way" and self.roster.is_complete:
+            self.reporting.last_reload = "done"
             self.log.info("reloaded: all workers have the new code")
 
     def _note_reaped(self, pid: int, wait_status: int) -> None:
@@ -365,10 +378,11 @@ class Supervisor:
         how = deaths.describe(wait_status, is_out_of_memory=self.out_of_memory.has_struck())
         # What it was doing is read before another worker gets its place on the board.
         counters = self.board.read(worker.slot)
+        in_flight = deaths.name_requests(self.board.requests(worker.slot))
         worker.enter(WorkerState.ENDED)
         is_on_trial = self.roster.note_end(worker, now)
         self.spawner.release(worker)
-        life = f"after {worker.age(now):.0f} s and {counters['requests']} requests"
+        life = f"after {worker.age(now):.0f} s and {counters['requests']} requests{in_flight}"
         if not worker.was_ready and former is not WorkerState.DRAINING:
             self._note_failed_start(_failure_of(worker, how), is_on_trial=is_on_trial)
         elif self.state in (State.STOPPING, State.KILLING):
@@ -398,7 +412,7 @@ class Supervisor:
     # Reloads and upgrades
 
     def _note_reload_failed(self, reason: str) -> None:
-        self.last_reload = f"failed: {reason}"
+        self.reporting.last_reload = f"failed: {reason}"
         self.log.error(
             f"{reason}: the reload has failed, and the workers that served go on serving"
         )
@@ -434,13 +448,13 @@ class Supervisor:
             listener.disown()
 
     def _report(self, worker: WorkerHandle, cause: str, done: Callable[[], None]) -> None:
-        self.log.error(f"{worker} {cause}")
-        done()
+        self.reporting.report(worker, cause, done)
 
     def _enter(self, state: State) -> None:
         if state not in _NEXT[self.state]:
             raise InternalError(f"the parent cannot go from {self.state.name} to {state.name}")
         self.state = state
+        self.reporting.state = state.value
 
 
 _HANDLERS = {

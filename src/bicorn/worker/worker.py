@@ -15,6 +15,7 @@ import sys
 from bicorn._native import die_with_parent
 from bicorn.errors import AppLoadError, InternalError, OperatorError
 from bicorn.gateway.loading import LoadedApp, load_app
+from bicorn.worker import report
 from bicorn.worker.channel import Channel
 
 TYPE_CHECKING = False
@@ -95,6 +96,7 @@ def serve(config: Config, inherited: Inheritance) -> int:
     # programs that the application runs would inherit that.
     for number in _OF_THE_PARENT:
         signal.signal(number, _left_to_the_parent)
+    report.install(inherited.reports)
     _print_whole_lines()
     try:
         return Worker(config, inherited).run()

@@ -1,5 +1,6 @@
 """Who follows whom: the one operation behind reloads, crashes, recycling and scaling, without a process."""
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -9,6 +10,8 @@ from bicorn.config import Config
 from bicorn.supervisor.channel import Channel
 from bicorn.supervisor.generation import Generation
 from bicorn.supervisor.handle import WorkerHandle, WorkerState
+from bicorn.supervisor.inquiry import Witness
+from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.place import Place
 from bicorn.supervisor.roster import Roster
 
@@ -22,14 +25,18 @@ class Crew:
         self.retired: list[WorkerHandle] = []
         self._ours, self._theirs = socket.socketpair()
         self.channel = Channel(self._ours)
+        self._loop = Loop()
+        self.witness = Witness(self._loop, 0, os.open(os.devnull, os.O_RDONLY))
         self.roster = Roster(Generation(1, self.config, []), self._start, self._retire)
 
     def close(self) -> None:
+        self.witness.close()
+        self._loop.close()
         self._ours.close()
         self._theirs.close()
 
     def _start(self, place: Place, generation: Generation) -> WorkerHandle:
-        return WorkerHandle(place, generation, 0, self.channel, -1, self.now)
+        return WorkerHandle(place, generation, 0, self.channel, self.witness, self.now)
 
     def _retire(self, worker: WorkerHandle, cause: str) -> None:
         worker.cause = cause

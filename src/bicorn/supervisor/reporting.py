@@ -1,0 +1,87 @@
+"""What the parent tells of its workers: reports in the error log, and the answers of its door.
+
+Owns how the roster's workers become the subjects of reports and of the status.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bicorn.supervisor import health, memory
+from bicorn.supervisor.dump import dump
+from bicorn.supervisor.report import Subject, render
+from bicorn.supervisor.status import Server, compose, to_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bicorn._native import Scoreboard
+    from bicorn.log.line import LineLog
+    from bicorn.supervisor.door import Command, Reply
+    from bicorn.supervisor.handle import WorkerHandle
+    from bicorn.supervisor.loop import Loop
+    from bicorn.supervisor.roster import Roster
+    from bicorn.supervisor.stacks import Stacks
+
+
+class Reporting:
+    """``last_reload`` says how the last reload ended, or is going; ``state`` is the parent's own, in a word."""
+
+    def __init__(self, loop: Loop, board: Scoreboard, log: LineLog, roster: Roster) -> None:
+        self._loop = loop
+        self._board = board
+        self._log = log
+        self._roster = roster
+        self._started = loop.now()
+        self.state = ""
+        self.last_reload = ""
+
+    def report(self, worker: WorkerHandle, cause: str, done: Callable[[], None]) -> None:
+        """Puts a worker's report into the error log, in one piece, and calls back."""
+
+        def write(stacks: Stacks) -> None:
+            text = render(subject_of(worker), self._board, stacks, self._loop.now())
+            self._log.error(f"{worker} {cause}: its report follows\n{text.rstrip()}")
+            done()
+
+        worker.witness.ask(write)
+
+    @property
+    def commands(self) -> dict[str, Command]:
+        """What the door answers."""
+        return {"status": self._tell_status, "dump": self._dump}
+
+    def _tell_status(self, reply: Reply, _words: list[str]) -> None:
+        from importlib.metadata import version
+
+        server = Server(
+            pid=os.getpid(),
+            version=version("bicorn"),
+            started=self._started,
+            state=self.state,
+            generation=self._roster.current.number,
+        )
+        server.last_reload = self.last_reload
+        subjects = [subject_of(worker) for worker in self._roster.workers]
+        now = self._loop.now()
+        reply(to_text(compose(server, subjects, self._board, _resident, now)))
+
+    def _dump(self, reply: Reply, _words: list[str]) -> None:
+        workers = [(subject_of(worker), worker.witness) for worker in self._roster.workers]
+        dump(workers, self._board, self._loop.now, reply)
+
+
+def subject_of(worker: WorkerHandle) -> Subject:
+    return Subject(
+        worker.pid,
+        worker.slot,
+        worker.generation.number,
+        worker.started,
+        worker.state.value,
+        beat_interval=health.beat_interval(worker.generation.config) or 0.0,
+    )
+
+
+def _resident(pid: int) -> int:
+    return memory.used_by(pid, "rss")
