@@ -163,7 +163,7 @@ def _threads(stacks: Stacks) -> Iterator[str]:
         yield "stacks of its threads, most recent call first:"
     for thread in stacks.threads:
         yield f"  {_name(thread)}"
-        for frame in thread.frames:
+        for frame in thread.own_frames():
             yield f"    {frame.text}"
     if stacks.threads and not stacks.is_python_running:
         yield "  the interpreter ran nothing when it was asked to: a call in C holds it, or does not return"

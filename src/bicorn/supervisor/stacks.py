@@ -7,6 +7,7 @@ Owns reading that text, of which nothing is believed: an application may have wr
 from __future__ import annotations
 
 import _thread
+import itertools
 import os
 
 from bicorn.reserved import DOING_MARK, END_MARK, TASKS_MARK
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("Current thread 0x", "Thread 0x")
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_PARENT = os.path.join(_PACKAGE, "supervisor", "")
 _LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
@@ -45,6 +47,10 @@ class Thread:
         self.is_main = is_main
         self.is_speaker = heading.startswith("Current ")
         self.frames: list[Frame] = []
+
+    def own_frames(self) -> list[Frame]:
+        """The frames since the fork: how the parent came to it is the same for all."""
+        return list(itertools.takewhile(lambda frame: not _is_under(frame, _PARENT), self.frames))
 
     def application_frame(self) -> Frame | None:
         """Where the application is: its own innermost frame, else that of a library that it has installed.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bicorn.supervisor.listeners import Listener
     from bicorn.supervisor.loop import Loop
 
-_VARIABLE = "BICORN_UPGRADE"
+_VARIABLE = "_BICORN_UPGRADE"
 """In lines: where the new parent says that it is ready, then ``ADDRESS=DESCRIPTOR`` for each bound socket."""
 
 

@@ -109,3 +109,16 @@ def test_the_rest_of_a_former_answer_is_cut_off() -> None:
 def test_nothing_reaches_the_terminal_that_moves_it() -> None:
     assert printable("GET /häuser?x=\x1b[2J\u202e\udc80") == "GET /häuser?x=\\x1b[2J\\u202e\\udc80"
     assert printable("plain") == "plain"
+
+
+def test_how_the_parent_came_to_the_fork_is_left_out() -> None:
+    files = (
+        "/srv/app.py",
+        HOST,
+        f"{PACKAGE}/worker/worker.py",
+        f"{PACKAGE}/supervisor/x.py",
+        START,
+    )
+    told = stacks(MAIN, *(f'  File "{file}", line 1 in f' for file in files))
+    assert told.main_thread is not None
+    assert [frame.file for frame in told.main_thread.own_frames()] == list(files[:3])
