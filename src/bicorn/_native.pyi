@@ -6,7 +6,15 @@ Everything here is driven from Python by a host (``bicorn.hosts``); see ``docs/a
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Protocol, final
 
-__all__ = ["AsgiGateway", "Engine", "Scoreboard", "WsgiGateway", "__version__", "die_with_parent"]
+__all__ = [
+    "AsgiGateway",
+    "Engine",
+    "Scoreboard",
+    "WsgiGateway",
+    "__version__",
+    "become_subreaper",
+    "die_with_parent",
+]
 
 __version__: str
 
@@ -19,6 +27,9 @@ class _Future(Protocol):
 
 def die_with_parent(parent: int) -> None:
     """Has the kernel kill this process when its parent ends; ends it now if that is not ``parent`` any more."""
+
+def become_subreaper() -> bool:
+    """Makes this process the parent of its descendants whose own parent ends. Returns whether the system does that."""
 
 @final
 class Scoreboard:

@@ -1,7 +1,8 @@
-//! This process and its parent.
+//! This process, its parent and its descendants.
 
 use rustix::process::{
-    Pid, Signal, getpid, getppid, kill_process, set_parent_process_death_signal,
+    Pid, Signal, getpid, getppid, kill_process, set_child_subreaper,
+    set_parent_process_death_signal,
 };
 
 /// Has the kernel kill this process when its parent ends, so that nothing goes on serving unwatched.
@@ -12,4 +13,11 @@ pub fn die_with_parent(parent: i32) {
         // The parent ended before the kernel knew; there is nobody to tell.
         let _unkillable = kill_process(getpid(), Signal::KILL);
     }
+}
+
+/// Makes this process the parent of its descendants whose own parent ends, so that it can wait for
+/// them. Returns whether the kernel does that.
+pub fn become_subreaper() -> bool {
+    // Any process number means yes.
+    set_child_subreaper(Some(getpid())).is_ok()
 }

@@ -36,6 +36,13 @@ mod _native {
         bicorn_engine::die_with_parent(parent);
     }
 
+    /// Makes this process the parent of its descendants whose own parent ends. Returns whether the
+    /// system does that.
+    #[pyfunction]
+    fn become_subreaper() -> bool {
+        bicorn_engine::become_subreaper()
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))
