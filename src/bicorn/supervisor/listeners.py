@@ -117,6 +117,13 @@ def _take_over(address: Address, descriptors: list[int]) -> list[Listener]:
     return listeners
 
 
+def received(descriptor: int, address: str) -> Listener:
+    """A listener whose socket another process has passed to this one. Its file stays that process's."""
+    listener = Listener(socket.socket(fileno=descriptor), parse_address(address))
+    listener.disown()
+    return listener
+
+
 def close_all(listeners: Sequence[Listener]) -> None:
     for listener in listeners:
         listener.close()

@@ -1,8 +1,9 @@
 """The child process: loads the application, serves, drains, ends.
 
-worker.py    the life cycle
-channel.py   what a worker tells its parent
-report.py    what it answers when it is asked what it is doing
+worker.py       the life cycle
+channel.py      what a worker tells its parent
+template.py     imports the application once, and forks workers that have it
+unforkable.py   what an import has started that a fork does not copy
 """
 
 from bicorn.worker.worker import Inheritance, serve

@@ -1,4 +1,4 @@
-"""What a worker tells its parent: that it is ready, or why it will not be.
+"""What a worker tells its parent: that it is ready, or why it will not be. A template tells of births besides.
 
 The format is explained where it is read, in `bicorn.supervisor.channel`.
 """
@@ -21,6 +21,18 @@ class Channel:
     def failed(self, error: str, exit_status: int) -> None:
         """The worker is about to exit with ``exit_status``, for the reason in the last line of ``error``."""
         self._send("failed", exit_status, error)
+
+    def warning(self, text: str) -> None:
+        """A line for the parent's log."""
+        self._send("warning", 0, text)
+
+    def born(self, number: int, pid: int) -> None:
+        """The order of this number has become a process."""
+        self._send("born", number, str(pid))
+
+    def unborn(self, number: int, reason: str) -> None:
+        """The order of this number could not become a process."""
+        self._send("unborn", number, reason)
 
     def _send(self, kind: str, status: int, text: str) -> None:
         payload = text.encode("utf-8", "replace")

@@ -51,7 +51,7 @@ _NEXT = {
 }
 
 
-_OF_THE_PARENT = (
+OF_THE_PARENT = (
     signal.SIGQUIT,
     signal.SIGHUP,
     signal.SIGUSR1,
@@ -85,43 +85,47 @@ class Inheritance:
         self.reports = reports
 
 
-def serve(config: Config, inherited: Inheritance) -> int:
+def serve(config: Config, inherited: Inheritance, loaded: LoadedApp | None = None) -> int:
     """Serves until the parent says that it is enough. Returns the exit status.
 
-    Expects SIGTERM and SIGINT at their default: until the host has handlers of its own there is nothing to
-    finish, and a signal that ends the server may end this process as it is.
+    ``loaded`` is the application where a template has imported it. Expects SIGTERM and SIGINT at their default: until
+    the host has handlers of its own there is nothing to finish, and a signal that ends the server may end this
+    process as it is.
     """
     die_with_parent(inherited.parent)
     # Of a terminal, or sent to the whole group: what they mean is the parent's to say. Not ignored, because
     # programs that the application runs would inherit that.
-    for number in _OF_THE_PARENT:
-        signal.signal(number, _left_to_the_parent)
+    for number in OF_THE_PARENT:
+        signal.signal(number, left_to_the_parent)
     report.install(inherited.reports)
-    _print_whole_lines()
+    print_whole_lines()
     try:
-        return Worker(config, inherited).run()
+        return Worker(config, inherited, loaded).run()
     finally:
         # Nothing is left that a signal could hurry, and a second Control-C is no error.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _left_to_the_parent)
+            signal.signal(number, left_to_the_parent)
 
 
 class Worker:
     """One worker process."""
 
-    def __init__(self, config: Config, inherited: Inheritance) -> None:
+    def __init__(
+        self, config: Config, inherited: Inheritance, loaded: LoadedApp | None = None
+    ) -> None:
         self.config = config
         self.inherited = inherited
+        self.loaded = loaded
         self.state = State.LOADING
         self._banner = ""
 
     def run(self) -> int:
         try:
-            loaded = load_app(self.config)
+            loaded = self.loaded or load_app(self.config)
             self._enter(State.STARTING)
             self._serve(loaded)
         except OperatorError as error:
-            self.inherited.channel.failed(_as_text(error), error.exit_status)
+            self.inherited.channel.failed(as_text(error), error.exit_status)
             self._enter(State.ENDED)
             return error.exit_status
         self._enter(State.ENDED)
@@ -163,18 +167,18 @@ class Worker:
         self.state = state
 
 
-def _print_whole_lines() -> None:
+def print_whole_lines() -> None:
     """Has what the application prints leave a line at a time: the access log goes to standard output too, and what
     is printed is wanted when it is printed."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, write_through=False)
 
 
-def _as_text(error: OperatorError) -> str:
+def as_text(error: OperatorError) -> str:
     """The error for the parent: its last line is what is wrong, above it stands the application's own."""
     details = error.details.rstrip() if isinstance(error, AppLoadError) else ""
     return f"{details}\n{error}" if details else str(error)
 
 
-def _left_to_the_parent(_number: int, _frame: FrameType | None) -> None:
+def left_to_the_parent(_number: int, _frame: FrameType | None) -> None:
     pass

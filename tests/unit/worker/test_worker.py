@@ -14,7 +14,7 @@ from bicorn.errors import AppLoadError, AppStartupError, InternalError
 from bicorn.supervisor.channel import FAILED, Channel, Message
 from bicorn.supervisor.listeners import Listener, bind_all, close_all
 from bicorn.worker import Inheritance
-from bicorn.worker.worker import _NEXT, State, Worker, _as_text
+from bicorn.worker.worker import _NEXT, State, Worker, as_text
 
 
 class Parent:
@@ -77,9 +77,9 @@ def test_an_address_that_another_process_was_faster_to_listen_on(parent: Parent)
 
 
 def test_errors_as_the_parent_gets_them() -> None:
-    assert _as_text(AppLoadError("line", "above\n")) == "above\nline"
-    assert _as_text(AppLoadError("line")) == "line"
-    assert _as_text(AppStartupError("above\nline")) == "above\nline"
+    assert as_text(AppLoadError("line", "above\n")) == "above\nline"
+    assert as_text(AppLoadError("line")) == "line"
+    assert as_text(AppStartupError("above\nline")) == "above\nline"
 
 
 def test_every_state_leads_to_the_end() -> None:
