@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bicorn.supervisor.door import Door
     from bicorn.supervisor.handle import WorkerHandle
     from bicorn.supervisor.place import Place
+    from bicorn.supervisor.templates import Templates
 
 QUICK_GRACE = 5.0
 """Seconds that workers have for a quick end, before they are killed."""
@@ -73,6 +74,7 @@ def run(config: Config, reread: Callable[[], Config]) -> int:
     """
     command = Command()
     _occupy_standard_streams()
+    _prepare_for(config)
     origin = Origin.of_this_process()
     listeners = bind_all(config.bind, inherited=origin.descriptors)
     origin.close_leftovers()
@@ -96,6 +98,14 @@ def _occupy_standard_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
+def _prepare_for(config: Config) -> None:
+    """Raises `bicorn.errors.ConfigError` where the system cannot do what the configuration asks for."""
+    if config.preload:
+        from bicorn.supervisor.template import require_adoption
+
+        require_adoption()
+
+
 class Supervisor:
     """The parent of all workers."""
 
@@ -111,7 +121,10 @@ class Supervisor:
         self.loop = Loop()
         self.board = Scoreboard(4 * max(config.workers, 8) + config.reload_surge)
         self.signals = SignalPipe(_HANDLERS)
-        self.spawner = Spawner(self.loop, self.board, self.signals, self._let_go_in_child)
+        self.spawner = Spawner(
+            self.loop, self.board, self.signals, self._let_go_in_child, self._note_unborn
+        )
+        self.templates: Templates | None = None
         self.ending = Ending(self.loop, self._report)
         self.roster = Roster(generation, self._start, self.ending.drain)
         self.reporting = Reporting(self.loop, self.board, self.log, self.roster)
@@ -204,6 +217,7 @@ class Supervisor:
         self.log.info(f"{number.name}: reloading")
         try:
             config = self._reread()
+            _prepare_for(config)
             listeners = bind_all(config.bind, kept=self.listeners)
         except OperatorError as error:
             self._note_reload_failed(str(error))
@@ -271,6 +285,7 @@ class Supervisor:
     def _begin_stop(self) -> None:
         self._enter(State.STOPPING)
         self.failure = None
+        self._close_templates()
         # As long as this process holds a listening socket, clients are connected whom nobody will answer.
         close_all(self.listeners)
 
@@ -285,6 +300,7 @@ class Supervisor:
             return
         self._enter(State.KILLING)
         self.failure = None
+        self._close_templates()
         for worker in self.roster.workers:
             worker.kill()
 
@@ -300,7 +316,8 @@ class Supervisor:
     def _start(self, place: Place, generation: Generation) -> WorkerHandle | None:
         now = self.loop.now()
         try:
-            worker = self.spawner.start(place, generation, now)
+            template = self._templates().of(generation) if generation.config.preload else None
+            worker = self.spawner.start(place, generation, now, template)
         except OSError as error:
             reason = error.strerror or error
             self._note_failed_start(WorkerStartError(f"no worker can be forked: {reason}"))
@@ -310,12 +327,33 @@ class Supervisor:
         self.loop.call_later(limit, lambda: self._note_slow_start(worker))
         return worker
 
+    def _templates(self) -> Templates:
+        if self.templates is None:
+            # Only where there are any: the parent is to stay small.
+            from bicorn.supervisor.templates import Templates
+
+            self.templates = Templates(self.loop, self.board, self.log, self._fork_template)
+        return self.templates
+
+    def _fork_template(self) -> int:
+        pid = self.signals.fork(self._let_go_in_child)
+        if pid == 0:
+            # Each worker is given them anew: in a template they would only keep the addresses taken.
+            close_all(self.listeners)
+        return pid
+
+    def _close_templates(self) -> None:
+        if self.templates is not None:
+            self.templates.keep(())
+
     def _let_go_in_child(self) -> None:
         """A child keeps nothing of its parent's and of its siblings', least of all the files on the disk."""
         if self.door is not None:
             self.door.abandon()
             self.door = None
         self.loop.close()
+        if self.templates is not None:
+            self.templates.abandon()
         for sibling in self.roster.workers:
             sibling.channel.close()
             sibling.witness.abandon()
@@ -323,7 +361,12 @@ class Supervisor:
             listener.disown()
 
     def _note_slow_start(self, worker: WorkerHandle) -> None:
-        if worker.state is WorkerState.STARTING:
+        if worker.state is not WorkerState.STARTING:
+            return
+        if not worker.pid:
+            # How long a template may take is the template's to say.
+            self.loop.call_later(1.0, lambda: self._note_slow_start(worker))
+        else:
             limit = f"{worker.generation.config.startup_timeout:g} s"
             self.ending.put_down(worker, f"is not ready after {limit} (--startup-timeout)")
 
@@ -366,16 +409,21 @@ class Supervisor:
         if pid == self.upgrade.pid:
             self._note_upgrade_ended(wait_status)
             return
+        how = deaths.describe(wait_status, is_out_of_memory=self.out_of_memory.has_struck())
+        if self.templates is not None and self.templates.note_end(pid, how):
+            return
         for worker in self.roster.workers:
             if worker.pid == pid:
-                self._note_end(worker, wait_status)
+                self._note_end(worker, how)
                 return
 
-    def _note_end(self, worker: WorkerHandle, wait_status: int) -> None:
+    def _note_unborn(self, worker: WorkerHandle) -> None:
+        self._note_end(worker, "has not become a process")
+
+    def _note_end(self, worker: WorkerHandle, how: str) -> None:
         self._listen_to(worker)
         self.loop.unwatch(worker.channel)
         now, former = self.loop.now(), worker.state
-        how = deaths.describe(wait_status, is_out_of_memory=self.out_of_memory.has_struck())
         # What it was doing is read before another worker gets its place on the board.
         counters = self.board.read(worker.slot)
         in_flight = deaths.name_requests(self.board.requests(worker.slot))
@@ -424,6 +472,8 @@ class Supervisor:
         used = [one for generation in generations if generation for one in generation.listeners]
         close_all([listener for listener in self.listeners if listener not in used])
         self.listeners = list(dict.fromkeys(used))
+        if self.templates is not None:
+            self.templates.keep(generations)
 
     def _note_upgraded(self) -> None:
         self.log.info(
