@@ -59,12 +59,16 @@ class Preloaded:
 def preloaded(
     directory: Path, *arguments: str, source: str = WSGI, **environment: str
 ) -> Iterator[Preloaded]:
-    (directory / "preloaded.py").write_text(APP + source)
+    write_app(directory, source)
     imports = directory / "imports"
     environment = {"IMPORTS": str(imports), **environment}
     command = ("preloaded:app", "--preload", *arguments)
     with serving(*command, cwd=directory, environment=environment) as server:
         yield Preloaded(server, imports)
+
+
+def write_app(directory: Path, source: str) -> None:
+    (directory / "preloaded.py").write_text(APP + source)
 
 
 @pytest.fixture(params=[WSGI, ASGI], ids=["wsgi", "asgi"])
@@ -140,6 +144,35 @@ def test_a_template_that_is_killed_is_followed(tmp_path: Path) -> None:
         assert len(it.imports()) == 2
 
 
+def test_a_reload_makes_a_template_with_the_new_code(tmp_path: Path) -> None:
+    with preloaded(tmp_path, "--workers=2") as it:
+        former = os.pidfd_open(it.template())
+        try:
+            write_app(tmp_path, WSGI.replace("str(os.getpid())", "str(-os.getpid())"))
+            it.server.signal(signal.SIGHUP)
+            it.server.wait_for_log("all workers have the new code")
+            assert it.worker() < 0
+            assert len(it.imports()) == 2
+            # A process descriptor becomes readable when its process ends.
+            assert select.select([former], [], [], PATIENCE)[0]
+        finally:
+            os.close(former)
+
+
+def test_a_reload_that_fails_leaves_the_former_template(tmp_path: Path) -> None:
+    with preloaded(tmp_path) as it:
+        first = it.worker()
+        write_app(tmp_path, "raise ValueError('my own')\n")
+        it.server.signal(signal.SIGHUP)
+        it.server.wait_for_log("my own.*: the reload has failed")
+        assert it.worker() == first
+        os.kill(first, signal.SIGKILL)
+        it.server.wait_for_log(r"worker \d+ is ready")
+        # The code that cannot be imported is asked for by nobody.
+        assert it.worker() != first
+        assert len(it.imports()) == 2
+
+
 MISTAKES = {
     "import error": ("import no_such_module\n", 3, "no_such_module"),
     "raises": ("raise ValueError('my own')\n", 3, "my own"),
@@ -172,7 +205,7 @@ def test_a_mistake_is_told_as_without(start: Start, tmp_path: Path, mistake: str
 
 
 def test_nothing_outlives_a_parent_that_is_killed(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "preloaded.py").write_text(APP + WSGI)
+    write_app(tmp_path, WSGI)
     server = start(
         "preloaded:app",
         "--preload",

@@ -9,6 +9,7 @@
     handle.py       what the parent knows of one worker
     channel.py      what a worker tells its parent
     spawning.py     from a place to a process
+    template.py     a process that workers are forked from; templates.py says which generation has which
     ending.py       how a worker is ended
     care.py         looking after workers that serve; health.py, recycling.py, memory.py say when to act
     deaths.py       why a process ended, in words
