@@ -14,6 +14,7 @@ __all__ = [
     "__version__",
     "become_subreaper",
     "die_with_parent",
+    "stay_inspectable",
 ]
 
 __version__: str
@@ -30,6 +31,10 @@ def die_with_parent(parent: int) -> None:
 
 def become_subreaper() -> bool:
     """Makes this process the parent of its descendants whose own parent ends. Returns whether the system does that."""
+
+def stay_inspectable() -> None:
+    """Lets processes of the same user look at this one and its children, which the kernel forbids when a process
+    gives root up: their memory is measured, their stacks are read and their core dumps written like any other's."""
 
 @final
 class Scoreboard:

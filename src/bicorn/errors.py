@@ -13,7 +13,8 @@
     │   ├── BindError                 exit status 4
     │   ├── AppStartupError           exit status 5
     │   ├── WorkerStartError          exit status 6
-    │   └── ControlError              exit status 7
+    │   ├── ControlError              exit status 7
+    │   └── HostError                 exit status 8
     └── InternalError                 Bicorn is wrong
 
 An operator's error is one line that says what is wrong and what to do about it, and leaves the process with
@@ -111,6 +112,12 @@ class ControlError(OperatorError):
     """There is no running server to ask, or several, or it does not answer."""
 
     exit_status = 7
+
+
+class HostError(OperatorError):
+    """The process cannot be set up as it was told to: its pid file, its user, its group or the background."""
+
+    exit_status = 8
 
 
 class InternalError(BicornError):

@@ -37,7 +37,7 @@ pub use content::regular_file_length;
 pub use engine::{Batch, Engine, Event};
 pub use exchange::{ExchangeId, InboundRequest, Intake};
 pub use outbox::Payload;
-pub use process::{become_subreaper, die_with_parent};
+pub use process::{become_subreaper, die_with_parent, stay_inspectable};
 pub use reply::{Part, ReplyError, Sent};
 pub use scoreboard::{Counters, Scoreboard, Slot};
 pub use settings::{BodyMode, LogTarget, Settings};

@@ -1,8 +1,8 @@
 //! This process, its parent and its descendants.
 
 use rustix::process::{
-    Pid, Signal, getpid, getppid, kill_process, set_child_subreaper,
-    set_parent_process_death_signal,
+    DumpableBehavior, Pid, Signal, getpid, getppid, kill_process, set_child_subreaper,
+    set_dumpable_behavior, set_parent_process_death_signal,
 };
 
 /// Has the kernel kill this process when its parent ends, so that nothing goes on serving unwatched.
@@ -20,4 +20,11 @@ pub fn die_with_parent(parent: i32) {
 pub fn become_subreaper() -> bool {
     // Any process number means yes.
     set_child_subreaper(Some(getpid())).is_ok()
+}
+
+/// Lets processes of the same user look at this one and its children: at their memory, their
+/// descriptors and their core dumps. The kernel forbids it to whoever gives root up.
+pub fn stay_inspectable() {
+    // Where the system has no such thing nothing was forbidden either.
+    let _allowed = set_dumpable_behavior(DumpableBehavior::Dumpable);
 }

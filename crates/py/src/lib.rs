@@ -43,6 +43,13 @@ mod _native {
         bicorn_engine::become_subreaper()
     }
 
+    /// Lets processes of the same user look at this one and its children, which the kernel forbids when
+    /// a process gives root up.
+    #[pyfunction]
+    fn stay_inspectable() {
+        bicorn_engine::stay_inspectable();
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))
