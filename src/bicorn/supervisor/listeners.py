@@ -6,6 +6,7 @@ that accepts is a port that serves. Knows nothing of workers.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -24,6 +25,18 @@ _EVERY_ADDRESS = ("0.0.0.0", "::")
 _NOT_OF_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
+class SocketFiles:
+    """What the files of Unix sockets are given: a mode (None: as the umask leaves it), and an owner and a group (-1:
+    who this process is)."""
+
+    __slots__ = ("gid", "mode", "uid")
+
+    def __init__(self, mode: int | None = None, uid: int = -1, gid: int = -1) -> None:
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
+
+
 class Listener:
     """A bound socket, and the file that it has on the disk, if any, which goes when it is closed."""
 
@@ -32,7 +45,7 @@ class Listener:
     def __init__(self, sock: socket.socket, address: Address) -> None:
         self._socket = sock
         self._address = address
-        self._file = _identity(address.path) if address.path else None
+        self._file: tuple[int, int] | None = None
 
     @property
     def address(self) -> str:
@@ -70,6 +83,10 @@ class Listener:
         except OSError as error:
             raise BindError(_explain(self._address, error)) from None
 
+    def own(self) -> None:
+        """The file, if there is one, is this process's to remove."""
+        self._file = _identity(self._address.path) if self._address.path else None
+
     def disown(self) -> None:
         """The file is another process's to remove: of the parent, where this is a worker."""
         self._file = None
@@ -78,12 +95,15 @@ class Listener:
         """Closes the socket and removes its file, unless somebody has put another one there. Idempotent."""
         self._socket.close()
         if self._file is not None and _identity(self._address.path) == self._file:
-            os.unlink(self._address.path)
+            # Root has given its directory up, or it is gone. The next start sees that nobody listens there.
+            with contextlib.suppress(OSError):
+                os.unlink(self._address.path)
         self._file = None
 
 
 def bind_all(
     addresses: Sequence[str],
+    files: SocketFiles | None = None,
     *,
     kept: Sequence[Listener] = (),
     inherited: Mapping[str, list[int]] | None = None,
@@ -91,17 +111,18 @@ def bind_all(
     """Binds every address. Raises `BindError` for the first one that cannot be had.
 
     What is bound already is used again: ``kept`` by this process, ``inherited`` from a parent before it, whose
-    descriptors are taken out of the lists.
+    descriptors are taken out of the lists. The files of those stay that parent's until `Listener.own` is called: a
+    successor that fails must not remove what is still served.
     """
+    files = files or SocketFiles()
     bound: list[Listener] = []
     listeners: list[Listener] = []
     try:
         for address in map(parse_address, addresses):
             known = [listener for listener in kept if listener.address == str(address)]
             if not known:
-                known = _take_over(address, (inherited or {}).get(str(address), [])) or _bind(
-                    address
-                )
+                known = _take_over(address, (inherited or {}).get(str(address), []))
+                known = known or _bind(address, files)
                 bound += known
             listeners += known
         _refuse_overlaps(listeners)
@@ -119,9 +140,7 @@ def _take_over(address: Address, descriptors: list[int]) -> list[Listener]:
 
 def received(descriptor: int, address: str) -> Listener:
     """A listener whose socket another process has passed to this one. Its file stays that process's."""
-    listener = Listener(socket.socket(fileno=descriptor), parse_address(address))
-    listener.disown()
-    return listener
+    return Listener(socket.socket(fileno=descriptor), parse_address(address))
 
 
 def close_all(listeners: Sequence[Listener]) -> None:
@@ -129,11 +148,13 @@ def close_all(listeners: Sequence[Listener]) -> None:
         listener.close()
 
 
-def _bind(address: Address) -> list[Listener]:
+def _bind(address: Address, files: SocketFiles) -> list[Listener]:
     if address.kind == "fd":
         return [Listener(_adopt(address.fd), address)]
     if address.kind == "unix":
-        return [Listener(_bind_unix(address), address)]
+        listener = Listener(_bind_unix(address, files), address)
+        listener.own()
+        return [listener]
     return [Listener(sock, address) for sock in _bind_tcp(address)]
 
 
@@ -201,15 +222,34 @@ def _refuse_overlaps(listeners: Sequence[Listener]) -> None:
                 )
 
 
-def _bind_unix(address: Address) -> socket.socket:
+def _bind_unix(address: Address, files: SocketFiles) -> socket.socket:
     _remove_stale(address)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.bind(address.path)
+        _bind_file(sock, address.path, files)
     except OSError as error:
         sock.close()
         raise BindError(_explain(address, error)) from None
     return sock
+
+
+def _bind_file(sock: socket.socket, path: str, files: SocketFiles) -> None:
+    """The kernel makes the file with all the bits that the umask leaves: set for this moment, they are the mode, and
+    there is none in which more is allowed."""
+    if files.mode is None:
+        sock.bind(path)
+    else:
+        former = os.umask(~files.mode & 0o777)
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(former)
+    if (files.uid, files.gid) != (-1, -1):
+        try:
+            os.lchown(path, files.uid, files.gid)
+        except OSError:
+            os.unlink(path)
+            raise
 
 
 def _remove_stale(address: Address) -> None:
