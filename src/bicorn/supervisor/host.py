@@ -1,0 +1,88 @@
+"""What the server takes from its machine and gives back: addresses, a pid file, a user.
+
+Owns the order, which matters: names are looked up before anything is done, addresses and the pid file need root, and
+root is given up before the first worker. Each step stands in a file of its own.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bicorn.supervisor import activation
+from bicorn.supervisor.listeners import SocketFiles, bind_all, close_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bicorn.config import Config
+    from bicorn.log.line import LineLog
+    from bicorn.supervisor.identity import Identity
+    from bicorn.supervisor.listeners import Listener
+    from bicorn.supervisor.pidfile import PidFile
+
+
+class Host:
+    """Call `open`, serve, and `close`; in a forked child `disown`."""
+
+    def __init__(self, config: Config, log: LineLog) -> None:
+        self._config = config
+        self._log = log
+        self.listeners: list[Listener] = []
+        self.pid_file: PidFile | None = None
+
+    def open(self, inherited: list[Listener] | None = None) -> list[Listener]:
+        """Binds the addresses, unless a predecessor of this program has left some, and becomes who it shall be.
+
+        Raises `bicorn.errors.OperatorError`, with everything undone that can be.
+        """
+        identity = self._identity()
+        addresses = activation.addresses(self._config, os.environ, self._log)
+        try:
+            self.listeners = inherited or bind_all(addresses, self._socket_files(identity))
+            self._write_pid_file()
+            if identity is not None:
+                self._assume(identity)
+        except BaseException:
+            self.close()
+            raise
+        return self.listeners
+
+    def disown(self) -> None:
+        """In a forked child: sockets and files are the parent's."""
+        for listener in self.listeners:
+            listener.disown()
+        if self.pid_file is not None:
+            self.pid_file.disown()
+
+    def close(self) -> None:
+        """Idempotent, and nothing but closing descriptors in a child that has disowned."""
+        close_all(self.listeners)
+        if self.pid_file is not None:
+            self.pid_file.remove(self._log)
+
+    def _identity(self) -> Identity | None:
+        if self._config.umask is not None:
+            os.umask(self._config.umask)
+        if not self._config.user and not self._config.group:
+            return None
+        from bicorn.supervisor.identity import resolve
+
+        return resolve(self._config)
+
+    def _socket_files(self, identity: Identity | None) -> SocketFiles:
+        mode = self._config.unix_mode
+        if identity is None:
+            return SocketFiles(mode)
+        return SocketFiles(mode, identity.uid, identity.gid)
+
+    def _write_pid_file(self) -> None:
+        if self._config.pid:
+            from bicorn.supervisor.pidfile import PidFile
+
+            self.pid_file = PidFile(self._config.pid)
+
+    def _assume(self, identity: Identity) -> None:
+        from bicorn.supervisor.identity import give_log
+
+        if self._config.access_log and self._config.access_log_file != "-":
+            give_log(self._config.access_log_file, identity)
+        identity.assume()
