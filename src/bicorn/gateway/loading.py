@@ -12,7 +12,6 @@ walks from the module to the application.
 from __future__ import annotations
 
 import os
-import sys
 
 from bicorn.errors import AppLoadError
 
@@ -89,6 +88,7 @@ def load_app(config: Config) -> LoadedApp:
     Changes the working directory and ``sys.path`` as ``chdir`` and ``app_dir`` say: call it in the process
     that serves.
     """
+    from bicorn.directories import enter_directories
     from bicorn.gateway.framework import framework_of
     from bicorn.gateway.importing import import_target
 
@@ -100,24 +100,6 @@ def load_app(config: Config) -> LoadedApp:
     app, interface = _callable_for(app, config.interface, target)
     framework, version = framework_of(app)
     return LoadedApp(app, AppInfo(name, target, interface, framework, version))
-
-
-def enter_directories(config: Config) -> None:
-    """Goes to ``chdir``, and puts ``app_dir``, or else the working directory, first on ``sys.path``.
-
-    There it takes the place of the directory of the ``bicorn`` script, which Python puts there: other programs'
-    scripts stand in it, and some are named like a module.
-    """
-    if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(sys.argv[0])):
-        del sys.path[0]
-    if config.chdir:
-        os.chdir(config.chdir)
-    directory = os.path.abspath(os.path.expanduser(config.app_dir or "."))
-    if not os.path.isdir(directory):
-        raise AppLoadError(f"--app-dir {config.app_dir} is not an existing directory")
-    if directory in sys.path:
-        sys.path.remove(directory)
-    sys.path.insert(0, directory)
 
 
 def split_target(target: str) -> tuple[str, str]:
