@@ -15,6 +15,7 @@ import sys
 from bicorn._native import die_with_parent
 from bicorn.errors import AppLoadError, InternalError, OperatorError
 from bicorn.gateway.loading import LoadedApp, load_app
+from bicorn.titles import WorkerTitle
 from bicorn.worker import report
 from bicorn.worker.channel import Channel
 
@@ -118,8 +119,11 @@ class Worker:
         self.loaded = loaded
         self.state = State.LOADING
         self._banner = ""
+        board, slot = inherited.board
+        self._title = WorkerTitle(config, slot + 1, lambda: board.read(slot))
 
     def run(self) -> int:
+        self._title.show(self.state.value)
         try:
             loaded = self.loaded or load_app(self.config)
             self._enter(State.STARTING)
@@ -133,6 +137,10 @@ class Worker:
 
     def note_serving(self) -> None:
         self._enter(State.SERVING)
+        if self.config.daemon:
+            from bicorn.log.streams import detach
+
+            detach()
         self.inherited.channel.ready(self._banner)
 
     def note_draining(self) -> None:
@@ -165,6 +173,10 @@ class Worker:
         if state not in _NEXT[self.state]:
             raise InternalError(f"a worker cannot go from {self.state.name} to {state.name}")
         self.state = state
+        if state is State.SERVING:
+            self._title.show_load(state.value)
+        else:
+            self._title.show(state.value)
 
 
 def print_whole_lines() -> None:
