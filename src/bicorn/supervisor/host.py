@@ -86,3 +86,4 @@ class Host:
         if self._config.access_log and self._config.access_log_file != "-":
             give_log(self._config.access_log_file, identity)
         identity.assume()
+        identity.require_python()

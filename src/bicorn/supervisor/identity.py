@@ -47,6 +47,15 @@ class Identity:
         if self.uid != 0:
             self._move_home()
 
+    def require_python(self) -> None:
+        """After `assume`: workers are going to import. Raises `HostError` where this user cannot."""
+        library = os.path.dirname(os.__file__)
+        if not os.access(os.__file__, os.R_OK):
+            raise HostError(
+                f"user {self.name or self.uid} cannot read {library}, where this Python is installed: "
+                "use a Python that it can read"
+            )
+
     def _join_groups(self) -> None:
         if self.name:
             os.initgroups(self.name, self.gid)
