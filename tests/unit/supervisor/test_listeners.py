@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bicorn.errors import BindError
-from bicorn.supervisor.listeners import Listener, bind_all, close_all
+from bicorn.supervisor.listeners import Listener, SocketFiles, bind_all, close_all, take_over
 
 Bind = Callable[..., list[Listener]]
 
@@ -218,3 +218,60 @@ def test_an_inherited_socket_of_another_kind() -> None:
         with pytest.raises(BindError, match=r"it is no stream socket of IPv4, IPv6 or Unix"):
             bind_all([f"fd://{datagrams.fileno()}"])
         assert datagrams.fileno() >= 0
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_a_unix_socket_has_the_mode_that_it_shall_have(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "app.sock"
+    former = os.umask(umask)
+    try:
+        (listener,) = bind_all([f"unix:{path}"], SocketFiles(0o660))
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(former)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    listener.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_unix_socket_has_the_owner_that_it_shall_have(tmp_path: Path) -> None:
+    path = tmp_path / "app.sock"
+    (listener,) = bind_all([f"unix:{path}"], SocketFiles(0o660, 65534, 1))
+    assert (path.stat().st_uid, path.stat().st_gid) == (65534, 1)
+    listener.close()
+
+
+def test_a_successor_that_fails_leaves_the_file_to_its_predecessor(
+    bind: Bind, tmp_path: Path
+) -> None:
+    path = tmp_path / "app.sock"
+    (old,) = bind(f"unix:{path}")
+    (new,) = take_over([(os.dup(old.fileno()), old.address)])
+    new.close()
+    assert path.exists()
+
+
+def test_a_successor_that_serves_removes_the_file_at_its_own_end(
+    bind: Bind, tmp_path: Path
+) -> None:
+    path = tmp_path / "app.sock"
+    (old,) = bind(f"unix:{path}")
+    old.listen(1)
+    (new,) = take_over([(os.dup(old.fileno()), old.address)])
+    assert (new.address, new.url) == (f"unix:{path}", f"unix:{path}")
+    new.own()
+    old.disown()
+    old.close()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+    new.close()
+    assert not path.exists()
+
+
+def test_a_file_in_a_directory_that_is_gone_is_no_error(bind: Bind, tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    (listener,) = bind(f"unix:{directory}/app.sock")
+    (directory / "app.sock").unlink()
+    directory.rmdir()
+    listener.close()
