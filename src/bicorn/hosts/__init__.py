@@ -13,6 +13,7 @@ import os
 
 from bicorn.errors import ConfigError
 from bicorn.log.report import reporter
+from bicorn.log.streams import detach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class Job:
         from bicorn._native import Engine
 
         _try_access_log(self.config)
+        if self.config.daemon:
+            # The application has started, and the engine keeps standard output for itself.
+            detach()
         engine = Engine(self.config, gateway, *self.board)
         for listener in self.listeners:
             listener.listen(self.config.backlog)

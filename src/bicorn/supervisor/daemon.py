@@ -122,7 +122,8 @@ def _wait(child: int, reader: int) -> int:
         while said.count(b"\n") < 2 and (data := os.read(reader, 256)):
             said += data
     except KeyboardInterrupt:
-        process = said.partition(b"\n")[0]
+        # The background says first which process it is; the interrupt may have come before that was read.
+        process = (said or os.read(reader, 256)).partition(b"\n")[0]
         if process:
             os.kill(int(process), signal.SIGTERM)
         return _INTERRUPTED

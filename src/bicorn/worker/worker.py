@@ -137,10 +137,6 @@ class Worker:
 
     def note_serving(self) -> None:
         self._enter(State.SERVING)
-        if self.config.daemon:
-            from bicorn.log.streams import detach
-
-            detach()
         self.inherited.channel.ready(self._banner)
 
     def note_draining(self) -> None:
