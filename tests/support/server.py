@@ -29,17 +29,16 @@ class Server:
         prefix: Sequence[str] = (),
         **popen: Any,
     ) -> None:
-        """``prefix`` is a program that runs the server's command, such as ``setpriv``; ``stdout`` may go elsewhere."""
+        """``prefix`` is a program that runs the server's command, such as ``setpriv``; the streams may go elsewhere."""
         command = [*prefix, sys.executable, "-m", "bicorn", *arguments]
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
             stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            **{"stdout": subprocess.PIPE, **popen},
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen},
         )
         self._news = threading.Condition()
         self._streams: dict[str, list[str]] = {"out": [], "err": []}

@@ -14,7 +14,14 @@
     care.py         looking after workers that serve; health.py, recycling.py, memory.py say when to act
     deaths.py       why a process ended, in words
     upgrade.py      another parent that takes over
+    host.py         what the server takes from its machine, and in which order
     listeners.py    addresses become sockets, or one clear line
+    activation.py   sockets that a service manager hands over
+    identity.py     as whom the server runs
+    pidfile.py      the file with the parent's process number
+    daemon.py       the way to the background
+    notify.py       what a service manager is told
+    herald.py       what the world outside is told: service manager, hooks, titles, the waiting command
     holder.py       which process holds an address that is in use
 
 Imports no application and speaks no HTTP: nothing that a worker or a client does can bring it down.
