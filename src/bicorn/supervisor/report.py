@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LATE = 1.0
 """Seconds that a worker may be away from its loop before a report calls it blocked."""
 BEATS_MISSED = 4
-"""Heartbeats that may be late before a worker that seems to be idle is called blocked."""
+"""Heartbeats after which it does so sooner, where they come often."""
 MOST_REQUESTS = 50
 """Requests in flight that are listed, the oldest first."""
 
@@ -88,21 +88,18 @@ def summary(
     frame = main.application_frame() if main is not None else None
     if frame is not None:
         told += f": {frame.text}"
-    doing = stacks.doing or _oldest(requests)
+    doing = _known(stacks.doing, requests) or _oldest(requests)
     return f"{told}, doing {doing}" if doing and (late or frame) else told
 
 
 def blocked_for(subject: Subject, counters: dict[str, int], now: float) -> float:
     """Seconds for which the worker has been away from its loop; 0 where it is not late."""
     beat = counters.get("heartbeat_ms", 0) / 1000
-    away = now - beat
-    if not beat:
-        return 0.0
-    if counters.get("turn"):
-        return away if away >= LATE else 0.0
     # Between two turns it waits for something to happen, and may wait long if it need not show itself.
-    allowed = max(LATE, BEATS_MISSED * subject.beat_interval)
-    return away if subject.beat_interval and away >= allowed else 0.0
+    if not beat or not (counters.get("turn") or subject.beat_interval):
+        return 0.0
+    allowed = min(LATE, BEATS_MISSED * subject.beat_interval or LATE)
+    return now - beat if now - beat >= allowed else 0.0
 
 
 def _condition(subject: Subject, late: float, trouble: str, now: float) -> str:
@@ -113,6 +110,12 @@ def _condition(subject: Subject, late: float, trouble: str, now: float) -> str:
     if subject.state == "starting":
         return f"has been starting for {now - subject.started:.1f} s"
     return f"({subject.state}) is not blocked"
+
+
+def _known(doing: str, requests: Sequence[Request]) -> str:
+    """The request that Python has named, with its identity where it is only one that can be meant."""
+    meant = [one[0] for one in requests if printable(f"{one[1]} {one[2]}") == doing]
+    return f"{doing} (request {printable(meant[0])})" if len(meant) == 1 else doing
 
 
 def _oldest(requests: Sequence[Request]) -> str:

@@ -63,6 +63,18 @@ def test_the_request_of_the_task_that_runs_is_the_one() -> None:
     assert "a call in C" not in text
 
 
+def test_with_its_identity_where_only_one_can_be_meant() -> None:
+    told = Stacks(
+        f'{MAIN}\n  File "/a.py", line 1 in f\n@tasks\n@doing GET /quick\n@end\n'.encode()
+    )
+    for requests, end in (
+        ([SLOW, QUICK], "doing GET /quick (request 7-2)"),
+        ([QUICK, QUICK], "doing GET /quick"),
+    ):
+        board = Facts(requests, heartbeat_ms=990_000, turn=1)
+        assert render(subject(), board, told, NOW).splitlines()[0].endswith(end)
+
+
 def test_one_that_is_well() -> None:
     board = Facts(heartbeat_ms=999_900)
     text = render(subject(), board, Stacks(f"{MAIN}\n  x\n".encode()), NOW)
@@ -113,4 +125,7 @@ def test_when_a_worker_is_late() -> None:
     # Where no beat is due, silence is no fault.
     assert late(subject(), heartbeat_ms=970_000) == 0
     assert late(subject(beat_interval=0.5), heartbeat_ms=970_000) == 30
-    assert late(subject(beat_interval=0.5), heartbeat_ms=998_001) == 0
+    assert late(subject(beat_interval=0.5), heartbeat_ms=999_001) == 0
+    # Where it has to show itself often, it is late sooner.
+    assert late(subject(beat_interval=0.05), heartbeat_ms=999_801) == 0
+    assert late(subject(beat_interval=0.05), heartbeat_ms=999_750) == 0.25
