@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from bicorn._native import __version__
 from bicorn.supervisor import health, memory
 from bicorn.supervisor.dump import dump
 from bicorn.supervisor.report import Subject, render
@@ -53,11 +54,9 @@ class Reporting:
         return {"status": self._tell_status, "dump": self._dump}
 
     def _tell_status(self, reply: Reply, _words: list[str]) -> None:
-        from importlib.metadata import version
-
         server = Server(
             pid=os.getpid(),
-            version=version("bicorn"),
+            version=__version__,
             started=self._started,
             state=self.state,
             generation=self._roster.current.number,
