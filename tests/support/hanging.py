@@ -4,7 +4,6 @@ Each way is a function whose name is in the stack, and of which the line that ne
 """
 
 import asyncio
-import ctypes
 import os
 import signal
 import threading
@@ -17,31 +16,9 @@ from bicorn.supervisor.inquiry import Witness
 from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.stacks import Stacks
 from bicorn.worker.report import install
+from tests.process.apps.hanging import in_sleep
 
 PATIENCE = 30.0
-FOREVER = 3600.0
-
-
-def in_sleep() -> None:
-    time.sleep(FOREVER)
-
-
-def in_busy_python() -> None:
-    while True:
-        pass
-
-
-def in_a_deadlock() -> None:
-    lock = threading.Lock()
-    lock.acquire()
-    lock.acquire()
-
-
-def in_c_with_the_gil() -> None:
-    mutex = ctypes.create_string_buffer(256)
-    library = ctypes.PyDLL(None)
-    library.pthread_mutex_lock(mutex)
-    library.pthread_mutex_lock(mutex)
 
 
 def in_a_thread() -> None:

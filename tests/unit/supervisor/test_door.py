@@ -52,13 +52,6 @@ def commands() -> Commands:
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
 def door(loop: Loop, commands: Commands) -> Iterator[Door]:
     door = open_door(loop, os.getpid(), commands.table(), pytest.fail)
     assert door is not None

@@ -4,7 +4,7 @@ import inspect
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,21 +14,20 @@ from bicorn.supervisor.inquiry import Witness
 from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.process import state_of
 from bicorn.supervisor.stacks import Stacks
+from tests.process.apps.hanging import (
+    in_a_deadlock,
+    in_busy_python,
+    in_c_with_the_gil,
+    in_sleep,
+)
 from tests.support import hanging as ways
 from tests.support.hanging import ask, ask_until, hanging, until
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 def place_of(work: Callable[[], None]) -> str:
     """The line on which the function ends up, as a report names it."""
     lines, first = inspect.getsourcelines(work)
-    return f'File "{ways.__file__}", line {first + len(lines) - 1} in {work.__name__}'
+    return f'File "{inspect.getfile(work)}", line {first + len(lines) - 1} in {work.__name__}'
 
 
 def innermost(stacks: Stacks) -> str:
@@ -39,9 +38,9 @@ def innermost(stacks: Stacks) -> str:
 @pytest.mark.parametrize(
     ("work", "is_python_running"),
     [
-        (ways.in_sleep, True),
-        (ways.in_a_deadlock, True),
-        (ways.in_c_with_the_gil, False),
+        (in_sleep, True),
+        (in_a_deadlock, True),
+        (in_c_with_the_gil, False),
     ],
 )
 def test_file_and_line_of_what_hangs(
@@ -59,7 +58,7 @@ def test_file_and_line_of_what_hangs(
 
 
 def test_a_busy_loop(loop: Loop) -> None:
-    with hanging(loop, ways.in_busy_python) as (_, witness):
+    with hanging(loop, in_busy_python) as (_, witness):
         ask_until(
             loop,
             witness,
@@ -73,7 +72,7 @@ def test_every_thread_the_main_one_first(loop: Loop) -> None:
             loop,
             witness,
             lambda stacks: (
-                [place_of(ways.in_a_thread), place_of(ways.in_sleep)]
+                [place_of(ways.in_a_thread), place_of(in_sleep)]
                 == [
                     frame.text for thread in stacks.threads if (frame := thread.application_frame())
                 ]
@@ -83,7 +82,7 @@ def test_every_thread_the_main_one_first(loop: Loop) -> None:
     assert main.is_main
     assert not other.is_main
     assert main.identity != other.identity
-    assert place_of(ways.in_sleep) in [frame.text for frame in other.frames]
+    assert place_of(in_sleep) in [frame.text for frame in other.frames]
 
 
 @pytest.mark.parametrize("work", [ways.in_an_event_loop, ways.in_uvloop])
@@ -94,7 +93,7 @@ def test_a_blocked_event_loop_still_tells_its_tasks(loop: Loop, work: Callable[[
         stacks = ask_until(
             loop,
             witness,
-            lambda stacks: innermost(stacks) == place_of(ways.in_sleep) and bool(stacks.tasks),
+            lambda stacks: innermost(stacks) == place_of(in_sleep) and bool(stacks.tasks),
         )
     assert stacks.is_python_running
     tasks = "\n".join(stacks.tasks)
@@ -112,7 +111,7 @@ def test_a_loop_that_waits_answers_and_goes_on(loop: Loop) -> None:
 
 
 def test_it_comes_at_once_where_python_runs(loop: Loop) -> None:
-    with hanging(loop, ways.in_sleep) as (_, witness):
+    with hanging(loop, in_sleep) as (_, witness):
         durations = []
         for _ in range(5):
             begin = time.monotonic()
@@ -122,7 +121,7 @@ def test_it_comes_at_once_where_python_runs(loop: Loop) -> None:
 
 
 def test_a_stopped_process_is_named_and_not_asked(loop: Loop) -> None:
-    with hanging(loop, ways.in_sleep) as (pid, witness):
+    with hanging(loop, in_sleep) as (pid, witness):
         os.kill(pid, signal.SIGSTOP)
         os.waitpid(pid, os.WUNTRACED)
         stacks = ask(loop, witness)
@@ -131,13 +130,13 @@ def test_a_stopped_process_is_named_and_not_asked(loop: Loop) -> None:
         assert stacks.trouble.startswith("is stopped (state T")
         os.kill(pid, signal.SIGCONT)
         # No answer to the former question comes before this one's.
-        ask_until(loop, witness, lambda stacks: innermost(stacks) == place_of(ways.in_sleep))
+        ask_until(loop, witness, lambda stacks: innermost(stacks) == place_of(in_sleep))
 
 
 def test_one_that_holds_the_signal_back(loop: Loop) -> None:
     def blocks() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        ways.in_sleep()
+        in_sleep()
 
     with hanging(loop, blocks) as (_, witness):
         stacks = ask_until(loop, witness, lambda stacks: bool(stacks.trouble), limit=0.05)
@@ -154,7 +153,7 @@ def test_one_that_ends_meanwhile(loop: Loop) -> None:
 
 def test_several_who_ask_share_an_answer(loop: Loop) -> None:
     answers: list[Stacks] = []
-    with hanging(loop, ways.in_sleep) as (_, witness):
+    with hanging(loop, in_sleep) as (_, witness):
         for _ in range(3):
             witness.ask(answers.append)
         until(loop, lambda: len(answers) == 3)
@@ -163,7 +162,7 @@ def test_several_who_ask_share_an_answer(loop: Loop) -> None:
 
 def test_who_waits_is_answered_when_the_worker_is_given_up(loop: Loop) -> None:
     answers: list[Stacks] = []
-    with hanging(loop, ways.in_sleep) as (_, witness):
+    with hanging(loop, in_sleep) as (_, witness):
         witness.ask(answers.append)
         witness.close()
         assert len(answers) == 1
@@ -173,8 +172,8 @@ def test_who_waits_is_answered_when_the_worker_is_given_up(loop: Loop) -> None:
 def test_many_at_once(loop: Loop) -> None:
     answers: list[Stacks] = []
     with (
-        hanging(loop, ways.in_sleep) as (_, first),
-        hanging(loop, ways.in_c_with_the_gil) as (_, second),
+        hanging(loop, in_sleep) as (_, first),
+        hanging(loop, in_c_with_the_gil) as (_, second),
         hanging(loop, ways.in_a_waiting_event_loop) as (_, third),
     ):
         for witness in (first, second, third):

@@ -18,7 +18,7 @@ from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.place import Place
 from bicorn.supervisor.reporting import Reporting
 from bicorn.supervisor.roster import Roster
-from tests.support import hanging as ways
+from tests.process.apps.hanging import in_a_deadlock, in_c_with_the_gil, in_sleep
 from tests.support.hanging import hanging, until
 
 
@@ -33,13 +33,6 @@ class Facts:
 
     def requests(self, slot: int) -> Sequence[tuple[str, str, str, str, int]]:
         return [(f"{slot}-1", "GET", f"/slow/{slot}", "192.0.2.7:99", 30_000)]
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 @pytest.fixture
@@ -67,7 +60,7 @@ def test_a_report_in_the_log(
     loop: Loop, roster: Roster, reporting: Reporting, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done: list[bool] = []
-    with worker_that(ways.in_c_with_the_gil, loop, roster) as worker:
+    with worker_that(in_c_with_the_gil, loop, roster) as worker:
         reporting.report(worker, "is late", lambda: done.append(True))
         assert done == []
         until(loop, lambda: bool(done))
@@ -81,8 +74,8 @@ def test_a_report_in_the_log(
 def test_all_workers_at_once(loop: Loop, roster: Roster, reporting: Reporting) -> None:
     replies: list[str] = []
     with (
-        worker_that(ways.in_sleep, loop, roster) as first,
-        worker_that(ways.in_a_deadlock, loop, roster) as second,
+        worker_that(in_sleep, loop, roster) as first,
+        worker_that(in_a_deadlock, loop, roster) as second,
     ):
         reporting.commands["dump"](replies.append, [])
         # Somebody else asks meanwhile.
@@ -98,7 +91,7 @@ def test_all_workers_at_once(loop: Loop, roster: Roster, reporting: Reporting) -
 
 def test_one_that_ends_while_it_is_asked(loop: Loop, roster: Roster, reporting: Reporting) -> None:
     replies: list[str] = []
-    with worker_that(ways.in_sleep, loop, roster) as worker:
+    with worker_that(in_sleep, loop, roster) as worker:
         reporting.commands["dump"](replies.append, [])
         worker.witness.close()
         assert len(replies) == 1
@@ -113,7 +106,7 @@ def test_without_workers(reporting: Reporting) -> None:
 def test_the_status(loop: Loop, roster: Roster, reporting: Reporting) -> None:
     replies: list[str] = []
     reporting.state, reporting.last_reload = "serving", "done"
-    with worker_that(ways.in_sleep, loop, roster) as worker:
+    with worker_that(in_sleep, loop, roster) as worker:
         reporting.commands["status"](replies.append, [])
     status = json.loads(replies[0])
     # Of the code that runs, whatever has been installed since it was started.
