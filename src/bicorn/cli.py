@@ -29,12 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for flag, action in _ACTIONS.items():
             if flag in _before_separator(words):
-                sys.stdout.write(action([word for word in words if word != flag]))
+                _print(action([word for word in words if word != flag]))
                 return 0
         if words and words[0] in VERBS:
             from bicorn.control import main as control
 
-            sys.stdout.write(control(words))
+            _print(control(words))
             return 0
         config = _load(words)
         # Only now: a mistake in the configuration, and --help, must not wait for the rest to be imported.
@@ -50,6 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         # Before anything is served there is nothing to finish.
         return INTERRUPTED
+
+
+def _print(text: str) -> None:
+    """A reader that has seen enough, as ``head`` has, is no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left is written once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _load(words: list[str]) -> Config:

@@ -66,6 +66,23 @@ def test_nothing_to_serve() -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_reader_that_has_seen_enough() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "bicorn", "--help"],
+            env=environ,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_an_argument_that_is_no_text() -> None:
     done = bicorn("shop:app", "--root-path", "/\udcff")
     assert done.returncode == 2
