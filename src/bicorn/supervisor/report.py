@@ -83,7 +83,7 @@ def summary(
 ) -> str:
     """What is wrong, in one line: ``worker 7 has not come back for 30.2 s: File ..., doing GET /slow``."""
     late = blocked_for(subject, counters, now)
-    told = f"worker {subject.pid} {_condition(subject, late, stacks.trouble, now)}"
+    told = f"worker {subject.pid} {_condition(subject, counters, stacks.trouble, now)}"
     main = stacks.main_thread
     frame = main.application_frame() if main is not None else None
     if frame is not None:
@@ -102,12 +102,14 @@ def blocked_for(subject: Subject, counters: dict[str, int], now: float) -> float
     return now - beat if now - beat >= allowed else 0.0
 
 
-def _condition(subject: Subject, late: float, trouble: str, now: float) -> str:
+def _condition(subject: Subject, counters: dict[str, int], trouble: str, now: float) -> str:
+    late = blocked_for(subject, counters, now)
     if late:
         return f"has not come back for {late:.1f} s" + (f": it {trouble}" if trouble else "")
     if trouble:
         return f"({subject.state}) {trouble}"
-    if subject.state == "starting":
+    if not counters.get("heartbeat_ms") and subject.state != "serving":
+        # It has never come to serve, also where its parent ends it for that.
         return f"has been starting for {now - subject.started:.1f} s"
     return f"({subject.state}) is not blocked"
 

@@ -87,10 +87,11 @@ def test_one_that_is_stopped() -> None:
 
 
 def test_one_that_starts() -> None:
-    text = render(subject("starting"), Facts(), IN_VIEW, NOW)
-    assert text.splitlines()[0] == (
-        'worker 4711 has been starting for 600.0 s: File "/srv/app.py", line 12 in view'
-    )
+    for state in ("starting", "dying"):
+        text = render(subject(state), Facts(), IN_VIEW, NOW)
+        assert text.splitlines()[0] == (
+            'worker 4711 has been starting for 600.0 s: File "/srv/app.py", line 12 in view'
+        )
 
 
 def test_tasks_are_listed() -> None:
