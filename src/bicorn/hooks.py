@@ -1,7 +1,7 @@
 """Hooks: what an operator's own Python does at events in the lives of the parent and its workers.
 
 The interface, for whoever writes hooks: derive from `Hooks`, or write functions of the same names into a module, and
-name it with ``--hooks MODULE:NAME``. How they are loaded and called is `bicorn.supervisor.hook_caller`.
+name it with ``--hooks MODULE:NAME``. How they are loaded and called is `bicorn.hook_caller`.
 
     from bicorn.hooks import Hooks, ServerView, WorkerView
 

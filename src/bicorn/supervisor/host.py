@@ -13,6 +13,8 @@ from bicorn.supervisor.listeners import SocketFiles, bind_all, close_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bicorn.config import Config
     from bicorn.log.line import LineLog
     from bicorn.supervisor.identity import Identity
@@ -29,15 +31,15 @@ class Host:
         self.listeners: list[Listener] = []
         self.pid_file: PidFile | None = None
 
-    def open(self, inherited: list[Listener] | None = None) -> list[Listener]:
-        """Binds the addresses, unless a predecessor of this program has left some, and becomes who it shall be.
+    def open(self, inherited: Mapping[str, list[int]]) -> list[Listener]:
+        """Binds the addresses that no predecessor of this program has left, and becomes who it shall be.
 
         Raises `bicorn.errors.OperatorError`, with everything undone that can be.
         """
         identity = self._identity()
         addresses = activation.addresses(self._config, os.environ, self._log)
         try:
-            self.listeners = inherited or bind_all(addresses, self._socket_files(identity))
+            self.listeners = bind_all(addresses, self._socket_files(identity), inherited=inherited)
             self._write_pid_file()
             if identity is not None:
                 self._assume(identity)

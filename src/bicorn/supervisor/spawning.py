@@ -64,6 +64,11 @@ class Spawner:
         self._note_unborn = note_unborn
         self._free = list(range(len(board)))[::-1]
 
+    @property
+    def next_slot(self) -> int:
+        """The place on the scoreboard that the next worker gets; -1 when there is none."""
+        return self._free[-1] if self._free else -1
+
     def start(
         self, place: Place, generation: Generation, now: float, template: Template | None = None
     ) -> WorkerHandle:

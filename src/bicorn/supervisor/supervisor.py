@@ -22,6 +22,8 @@ from bicorn.supervisor.door import open_door
 from bicorn.supervisor.ending import Ending
 from bicorn.supervisor.generation import Generation
 from bicorn.supervisor.handle import WorkerState
+from bicorn.supervisor.herald import Herald
+from bicorn.supervisor.host import Host
 from bicorn.supervisor.listeners import bind_all, close_all
 from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.reporting import Reporting
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bicorn.config import Config
+    from bicorn.supervisor.daemon import Background
     from bicorn.supervisor.door import Door
     from bicorn.supervisor.handle import WorkerHandle
     from bicorn.supervisor.place import Place
@@ -72,19 +75,37 @@ def run(config: Config, reread: Callable[[], Config]) -> int:
 
     Raises `bicorn.errors.OperatorError` when an address cannot be had or no worker can start.
     """
-    command = Command()
+    lineage = Command(), Origin.of_this_process()
     _occupy_standard_streams()
     _prepare_for(config)
-    origin = Origin.of_this_process()
-    listeners = bind_all(config.bind, inherited=origin.descriptors)
-    origin.close_leftovers()
-    supervisor = Supervisor(Generation(1, config, listeners), reread, (command, origin))
+    # The parent that an upgrade comes from knows this process, and not one that it would go to the background in.
+    if not config.daemon or lineage[1].is_upgrade:
+        return _serve(config, reread, lineage)
+    from bicorn.supervisor.daemon import in_background
+
+    return in_background(lambda background: _serve(config, reread, lineage, background))
+
+
+def _serve(
+    config: Config,
+    reread: Callable[[], Config],
+    lineage: tuple[Command, Origin],
+    background: Background | None = None,
+) -> int:
+    log = LineLog(config.log_level)
+    if background is not None:
+        background.warn_of_lost_logs(config, log)
+    host = Host(config, log)
     try:
-        return supervisor.run()
+        generation = Generation(1, config, host.open(lineage[1].descriptors))
+        lineage[1].close_leftovers()
+        # Not before root is given up: hooks are the operator's own code.
+        herald = Herald(config, log, background)
+        return Supervisor(generation, reread, lineage, (host, herald)).run()
     except InWorker as worker:
         return worker.exit_status
     finally:
-        close_all(supervisor.listeners)
+        host.close()
 
 
 def _occupy_standard_streams() -> None:
@@ -114,6 +135,7 @@ class Supervisor:
         generation: Generation,
         reread: Callable[[], Config],
         lineage: tuple[Command, Origin],
+        outside: tuple[Host, Herald],
     ) -> None:
         config = generation.config
         self.state = State.STARTING
@@ -138,6 +160,7 @@ class Supervisor:
         self._generations = generation.number
         self._reread = reread
         self._command, self._origin = lineage
+        self.host, self.herald = outside
         self._held_stop: signal.Signals | None = None
 
     @property
@@ -151,6 +174,7 @@ class Supervisor:
         self.loop.watch(self.signals, self._handle_signals)
         signal.signal(REPORT_SIGNAL, signal.SIG_IGN)
         self.door = open_door(self.loop, os.getpid(), self.reporting.commands, self.log.warning)
+        self.herald.begin(self.loop, self.board, self.roster)
         Care(self.loop, self.board, self.log, self._report).begin(self.roster, self.ending)
         try:
             while self.state is not State.ENDED:
@@ -162,6 +186,7 @@ class Supervisor:
                 self.door.close()
             self.loop.close()
             self.signals.close(is_end=True)
+        self.herald.note_end()
         if self.failure is not None:
             raise self._told(self.failure)
         return 0
@@ -224,6 +249,7 @@ class Supervisor:
             return
         self._generations += 1
         self.reporting.last_reload = "under way"
+        self.herald.note_reload()
         self.listeners = list(dict.fromkeys(self.listeners + listeners))
         self.roster.reload(Generation(self._generations, config, listeners))
         self._close_unused()
@@ -284,6 +310,7 @@ class Supervisor:
 
     def _begin_stop(self) -> None:
         self._enter(State.STOPPING)
+        self.herald.note_stopping()
         self.failure = None
         self._close_templates()
         # As long as this process holds a listening socket, clients are connected whom nobody will answer.
@@ -316,6 +343,7 @@ class Supervisor:
     def _start(self, place: Place, generation: Generation) -> WorkerHandle | None:
         now = self.loop.now()
         try:
+            self.herald.note_fork(self.spawner.next_slot, generation.number)
             template = self._templates().of(generation) if generation.config.preload else None
             worker = self.spawner.start(place, generation, now, template)
         except OSError as error:
@@ -359,6 +387,8 @@ class Supervisor:
             sibling.witness.abandon()
         for listener in self.listeners:
             listener.disown()
+        self.host.disown()
+        self.herald.disown()
 
     def _note_slow_start(self, worker: WorkerHandle) -> None:
         if worker.state is not WorkerState.STARTING:
@@ -398,11 +428,14 @@ class Supervisor:
                 self.failure = None
             self.log.write(banner)
             self._origin.note_ready()
+            self.herald.note_ready()
         else:
             self.log.info(f"{worker} is ready")
+        self.herald.note_worker_ready(worker)
         self._close_unused()
         if self.reporting.last_reload == "under way" and self.roster.is_complete:
             self.reporting.last_reload = "done"
+            self.herald.note_reload_ended("done")
             self.log.info("reloaded: all workers have the new code")
 
     def _note_reaped(self, pid: int, wait_status: int) -> None:
@@ -430,6 +463,7 @@ class Supervisor:
         worker.enter(WorkerState.ENDED)
         is_on_trial = self.roster.note_end(worker, now)
         self.spawner.release(worker)
+        self.herald.note_worker_exit(worker, worker.cause or how)
         life = f"after {worker.age(now):.0f} s and {counters['requests']} requests{in_flight}"
         if not worker.was_ready and former is not WorkerState.DRAINING:
             self._note_failed_start(_failure_of(worker, how), is_on_trial=is_on_trial)
@@ -461,6 +495,7 @@ class Supervisor:
 
     def _note_reload_failed(self, reason: str) -> None:
         self.reporting.last_reload = f"failed: {reason}"
+        self.herald.note_reload_ended(f"failed: {reason}")
         self.log.error(
             f"{reason}: the reload has failed, and the workers that served go on serving"
         )
@@ -472,6 +507,7 @@ class Supervisor:
         used = [one for generation in generations if generation for one in generation.listeners]
         close_all([listener for listener in self.listeners if listener not in used])
         self.listeners = list(dict.fromkeys(used))
+        self.host.listeners = self.listeners
         if self.templates is not None:
             self.templates.keep(generations)
 

@@ -117,6 +117,11 @@ class Origin:
         os.environ.pop(_VARIABLE, None)
         return origin
 
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether there is an old parent, which has not been told yet that this one serves."""
+        return self._writer >= 0
+
     def note_ready(self) -> None:
         """Tells the old parent, once."""
         if self._writer < 0:

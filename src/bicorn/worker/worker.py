@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import gc
 import io
+import os
 import signal
 import sys
 
@@ -100,12 +101,28 @@ def serve(config: Config, inherited: Inheritance, loaded: LoadedApp | None = Non
         signal.signal(number, left_to_the_parent)
     report.install(inherited.reports)
     print_whole_lines()
+    _call_post_fork(config, inherited)
     try:
         return Worker(config, inherited, loaded).run()
     finally:
         # Nothing is left that a signal could hurry, and a second Control-C is no error.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, left_to_the_parent)
+
+
+def _call_post_fork(config: Config, inherited: Inheritance) -> None:
+    if not config.hooks:
+        return
+    from bicorn.hook_caller import load
+    from bicorn.hooks import ServerView, WorkerView
+    from bicorn.log.line import LineLog
+
+    board, slot = inherited.board
+    generation = board.read(slot)["generation"]
+    # What the parent knows of its other workers is not this one's to know.
+    server = ServerView(pid=inherited.parent, config=config, generation=generation)
+    worker = WorkerView(pid=os.getpid(), slot=slot, generation=generation)
+    load(config, LineLog(config.log_level)).call("post_fork", server, worker)
 
 
 class Worker:

@@ -56,10 +56,16 @@ def load(config: Config, log: LineLog) -> HookCaller:
     """Imports what ``--hooks`` names. Raises `AppLoadError` when that cannot be, or holds no hook."""
     if not config.hooks:
         return HookCaller({}, log)
-    from bicorn.directories import enter_directories
+    if config.hooks not in _LOADED:
+        from bicorn.directories import enter_directories
 
-    enter_directories(config)
-    return HookCaller(_collect(_find(config.hooks), config.hooks), log)
+        enter_directories(config)
+        _LOADED[config.hooks] = _collect(_find(config.hooks), config.hooks)
+    return HookCaller(_LOADED[config.hooks], log)
+
+
+_LOADED: dict[str, dict[str, Callable[..., object]]] = {}
+"""By the option's value. A worker, which inherits it by the fork, calls the very object that the parent calls."""
 
 
 def _find(target: str) -> object:

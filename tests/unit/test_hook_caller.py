@@ -11,9 +11,9 @@ import pytest
 
 from bicorn.config import Config
 from bicorn.errors import AppLoadError, explain
+from bicorn.hook_caller import HookCaller, load
 from bicorn.hooks import NAMES, Hooks, ServerView, WorkerView
 from bicorn.log.line import LineLog
-from bicorn.supervisor.hook_caller import HookCaller, load
 
 LOG = LineLog("info")
 SERVER = ServerView(pid=7, config=Config(), generation=1)
