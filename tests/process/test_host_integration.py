@@ -55,11 +55,31 @@ def test_the_service_manager_hears_of_start_and_end(
     assert manager.recv(4096).decode().startswith("READY=1")
     # What the application runs is not the service.
     assert not variables.keys() & ask(server.address)["environment"].keys()
+    server.signal(signal.SIGHUP)
+    reloading = wait_to_hear(manager, "RELOADING=1")
+    assert re.search(r"^MONOTONIC_USEC=\d+$", reloading, re.MULTILINE)
+    assert "last reload: done" in wait_to_hear(manager, "READY=1")
     server.signal(signal.SIGTERM)
-    heard = ""
-    while "STOPPING=1" not in heard:
-        heard = manager.recv(4096).decode()
+    wait_to_hear(manager, "STOPPING=1")
     assert server.wait() == 0
+
+
+def test_the_watchdog_is_answered_while_workers_make_progress(
+    start: Start, manager: socket.socket
+) -> None:
+    variables = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "200000"}
+    arguments = ["host_app:wsgi", "-b", "127.0.0.1:0", "--hang-timeout", "0"]
+    server = start(*arguments, environment=variables).wait_until_ready()
+    for _ in range(3):
+        wait_to_hear(manager, "WATCHDOG=1")
+    assert server.stop() == 0
+
+
+def wait_to_hear(manager: socket.socket, word: str) -> str:
+    """The next message with this line in it."""
+    while word not in (heard := manager.recv(4096).decode()).split("\n"):
+        pass
+    return heard
 
 
 def handing_over(*sockets: socket.socket) -> list[str]:
@@ -132,7 +152,7 @@ def test_the_pid_file_is_there_while_the_server_is(start: Start, tmp_path: Path)
     server.wait_for_log(r"worker \d+ is ready")
     assert path.read_text() == f"{server.pid}\n"
     second = start(*arguments)
-    assert second.wait() == 7
+    assert second.wait() == 8
     assert f"belongs to process {server.pid}, a Bicorn that is running" in second.log
     assert server.stop() == 0
     assert not path.exists()
@@ -148,6 +168,51 @@ def test_a_pid_file_without_its_server_is_replaced(start: Start, tmp_path: Path)
     server = start(*arguments).wait_until_ready()
     assert path.read_text() == f"{server.pid}\n"
     assert server.stop() == 0
+
+
+# Upgrades
+
+
+def test_an_upgrade_takes_the_files_and_gives_them_back(
+    start: Start, tmp_path: Path, manager: socket.socket
+) -> None:
+    path, pid = tmp_path / "socket", tmp_path / "pid"
+    variables = {"NOTIFY_SOCKET": manager.getsockname()}
+    arguments = ["host_app:wsgi", "-b", "127.0.0.1:0", "-b", f"unix:{path}", "--pid", str(pid)]
+    server = start(*arguments, environment=variables).wait_until_ready()
+    for _ in range(2):
+        server.signal(signal.SIGUSR2)
+        new = int(wait_for_line(manager, "MAINPID=").partition("=")[2])
+        assert (int(pid.read_text()), new) == (new, new)
+        assert (tmp_path / "pid.oldbin").read_text() == f"{server.pid}\n"
+        # Back: the old parent has its files again.
+        os.kill(new, signal.SIGTERM)
+        assert wait_for_line(manager, "MAINPID=") == f"MAINPID={server.pid}"
+        assert path.is_socket()
+        assert os.listdir(tmp_path).count("pid.oldbin") == 0
+        assert pid.read_text() == f"{server.pid}\n"
+    server.signal(signal.SIGUSR2)
+    new = int(wait_for_line(manager, "MAINPID=").partition("=")[2])
+    pidfd = os.pidfd_open(new)
+    try:
+        # Forth: the new one keeps them, and removes them at its own end.
+        server.signal(signal.SIGTERM)
+        server.process.wait(PATIENCE)
+        assert path.is_socket()
+        assert pid.read_text() == f"{new}\n"
+        os.kill(new, signal.SIGTERM)
+        assert has_ended(pidfd)
+    finally:
+        os.close(pidfd)
+    assert server.wait() == 0
+    assert sorted(os.listdir(tmp_path)) == ["notify"]
+
+
+def wait_for_line(manager: socket.socket, start: str) -> str:
+    while True:
+        for line in manager.recv(4096).decode().split("\n"):
+            if line.startswith(start):
+                return line
 
 
 # Users
@@ -255,7 +320,7 @@ def test_a_user_who_cannot_read_this_python(start: Start, app: str) -> None:
     if closed_directory(Path(sys.base_prefix)) is None:
         pytest.skip("every user can read this Python")
     server = start(app, "-b", "127.0.0.1:0", "--user", "nobody")
-    assert server.wait() == 7
+    assert server.wait() == 8
     assert "user nobody cannot read " in server.log
 
 
@@ -263,7 +328,7 @@ def test_a_user_who_cannot_read_this_python(start: Start, app: str) -> None:
 def test_who_is_not_root_becomes_nobody(start: Start, app: str, for_everybody: list[str]) -> None:
     prefix = [*for_everybody, "setpriv", "--reuid", "nobody", "--clear-groups"]
     server = start(app, "-b", "127.0.0.1:0", "--user", "daemon", prefix=prefix)
-    assert server.wait() == 7
+    assert server.wait() == 8
     assert "only root can: start as root, or leave --user and --group out" in server.log
 
 
@@ -421,7 +486,7 @@ def test_hooks_are_called_in_the_parent_and_in_the_worker(
         "post_fork parent=False own=True",
         "worker_ready parent=True slot=0 cause=''",
         "when_ready parent=True workers=1",
-        "worker_exit parent=True cause='exited with status 0'",
+        "worker_exit parent=True cause='exited with status 0: the server stops'",
         "on_exit parent=True workers=0",
     ]
     assert "the hook worker_ready raised, and is passed over:\nTraceback" in server.log

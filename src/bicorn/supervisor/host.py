@@ -13,7 +13,7 @@ from bicorn.supervisor.listeners import SocketFiles, bind_all, close_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bicorn.config import Config
     from bicorn.log.line import LineLog
@@ -47,6 +47,22 @@ class Host:
             self.close()
             raise
         return self.listeners
+
+    def own(self, listeners: Sequence[Listener]) -> None:
+        """This parent serves: the files of Unix sockets that it was left by another one are its own."""
+        for listener in listeners:
+            listener.own()
+
+    def set_aside(self) -> None:
+        """For a binary upgrade: the new parent writes the pid file. Raises `OSError` where it could not."""
+        if self.pid_file is not None:
+            self.pid_file.set_aside()
+
+    def restore(self, listeners: Sequence[Listener]) -> None:
+        """There is no new parent, or none any more."""
+        self.own(listeners)
+        if self.pid_file is not None:
+            self.pid_file.restore(self._log)
 
     def disown(self) -> None:
         """In a forked child: sockets and files are the parent's."""

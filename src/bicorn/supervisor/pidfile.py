@@ -28,21 +28,24 @@ class PidFile:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path = self._given = path
         self._descriptor = -1
         self._owner = os.getpid()
         _refuse_what_is_not_ours_to_replace(path)
         self._write()
 
     def set_aside(self) -> None:
-        """For a binary upgrade: this becomes ``FILE.oldbin``, and the new parent writes ``FILE``."""
-        self._rename(f"{self.path}.oldbin")
+        """For a binary upgrade: this becomes ``FILE.oldbin``, and the new parent writes ``FILE``. Raises `OSError`."""
+        self._rename(f"{self._given}.oldbin")
 
-    def restore(self) -> None:
+    def restore(self, log: LineLog) -> None:
         """The upgrade has failed: ``FILE.oldbin`` is ``FILE`` again, unless a living server has that by now."""
-        path = self.path.removesuffix(".oldbin")
-        if path != self.path and not _is_locked(path):
-            self._rename(path)
+        if self.path == self._given or _is_locked(self._given):
+            return
+        try:
+            self._rename(self._given)
+        except OSError as error:
+            log.warning(f"cannot rename the pid file {self.path}: {error.strerror}")
 
     def disown(self) -> None:
         """In a forked child: the file is the parent's."""

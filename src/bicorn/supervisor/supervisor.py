@@ -266,12 +266,15 @@ class Supervisor:
             self.log.warning(f"{number.name}: the new parent {self.upgrade.pid} is there already")
             return
         try:
+            self.host.set_aside()
             self.upgrade.start(
                 self._command,
                 self.roster.current.listeners,
                 lambda: self.signals.fork(self._let_go_in_child),
+                self.herald.successor_environment,
             )
         except OSError as error:
+            self.host.restore(self.listeners)
             self.log.error(f"{number.name}: no new parent can be started: {error.strerror}")
             return
         self.log.info(f"{number.name}: starting a new parent, process {self.upgrade.pid}")
@@ -420,6 +423,7 @@ class Supervisor:
             return
         if not self.roster.note_ready(worker, self.loop.now()):
             return
+        self.herald.note_worker_ready(worker)
         if is_first:
             self._enter(State.SERVING)
             if self.failure is not None:
@@ -427,11 +431,11 @@ class Supervisor:
                 self.log.error(f"{self.failure}: trying again")
                 self.failure = None
             self.log.write(banner)
+            self.host.own(self.listeners)
             self._origin.note_ready()
             self.herald.note_ready()
         else:
             self.log.info(f"{worker} is ready")
-        self.herald.note_worker_ready(worker)
         self._close_unused()
         if self.reporting.last_reload == "under way" and self.roster.is_complete:
             self.reporting.last_reload = "done"
@@ -463,7 +467,7 @@ class Supervisor:
         worker.enter(WorkerState.ENDED)
         is_on_trial = self.roster.note_end(worker, now)
         self.spawner.release(worker)
-        self.herald.note_worker_exit(worker, worker.cause or how)
+        self.herald.note_worker_exit(worker, f"{how}: {worker.cause}" if worker.cause else how)
         life = f"after {worker.age(now):.0f} s and {counters['requests']} requests{in_flight}"
         if not worker.was_ready and former is not WorkerState.DRAINING:
             self._note_failed_start(_failure_of(worker, how), is_on_trial=is_on_trial)
@@ -512,12 +516,14 @@ class Supervisor:
             self.templates.keep(generations)
 
     def _note_upgraded(self) -> None:
+        self.herald.note_upgraded(self.upgrade.pid)
+        # From now on the new parent answers for the files, even if this one is killed.
+        self._hand_over_files()
         self.log.info(
             f"the new parent {self.upgrade.pid} serves too: TERM to {os.getpid()} ends this one, "
             f"TERM to {self.upgrade.pid} goes back"
         )
         if self._held_stop is not None:
-            self._hand_over_files()
             held, self._held_stop = self._held_stop, None
             self._stop(held)
 
@@ -528,6 +534,9 @@ class Supervisor:
         self.log.error(f"{word} {self.upgrade.pid} {how}: this one goes on")
         self._held_stop = None
         self.upgrade.note_end()
+        if was_ready:
+            self.herald.note_upgraded(os.getpid())
+        self.host.restore(self.listeners)
 
     def _hand_over_files(self) -> None:
         for listener in self.listeners:

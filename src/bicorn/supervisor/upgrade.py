@@ -42,9 +42,14 @@ class Upgrade:
         self.pid = 0
 
     def start(
-        self, command: Command, listeners: Sequence[Listener], fork: Callable[[], int]
+        self,
+        command: Command,
+        listeners: Sequence[Listener],
+        fork: Callable[[], int],
+        environment: Callable[[], Mapping[str, str]],
     ) -> None:
-        """Starts it. Raises `OSError` when the kernel has no process for it."""
+        """Starts it, with what ``environment`` says in the new process besides. Raises `OSError` when the kernel has
+        no process for it."""
         reader, writer = os.pipe()
         try:
             pid = fork()
@@ -53,6 +58,7 @@ class Upgrade:
             os.close(writer)
             raise
         if pid == 0:
+            os.environ.update(environment())
             _become(command, listeners, writer)
         os.close(writer)
         self.pid = pid

@@ -25,7 +25,7 @@ for line in sys.stdin:
     if line == "set aside\\n":
         file.set_aside()
     elif line == "restore\\n":
-        file.restore()
+        file.restore(LineLog("info"))
     print("done", flush=True)
 file.remove(LineLog("info"))
 """
