@@ -52,7 +52,7 @@ def test_the_service_manager_hears_of_start_and_end(
 ) -> None:
     variables = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "60000000"}
     server = start(app, "-b", "127.0.0.1:0", environment=variables).wait_until_ready()
-    assert manager.recv(4096).decode().startswith("READY=1")
+    assert "STATUS=1 worker serves host_app:" in wait_to_hear(manager, "READY=1")
     # What the application runs is not the service.
     assert not variables.keys() & ask(server.address)["environment"].keys()
     server.signal(signal.SIGHUP)

@@ -116,7 +116,8 @@ class Herald:
     def _status(self) -> str:
         serving = sum(worker.is_serving for worker in self._roster.workers)
         generation = self._roster.current.number
-        return f"{serving} workers serve {self._roster.current.config.app}, generation {generation}"
+        workers = "1 worker serves" if serving == 1 else f"{serving} workers serve"
+        return f"{workers} {self._roster.current.config.app}, generation {generation}"
 
     def _refresh_title(self) -> None:
         if not self._title.is_shown:

@@ -316,6 +316,8 @@ class Supervisor:
         self.herald.note_stopping()
         self.failure = None
         self._close_templates()
+        if self._origin.serves_still:
+            self._hand_over_files()
         # As long as this process holds a listening socket, clients are connected whom nobody will answer.
         close_all(self.listeners)
 

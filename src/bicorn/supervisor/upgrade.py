@@ -108,6 +108,7 @@ class Origin:
     def __init__(self, environment: Mapping[str, str]) -> None:
         writer, *places = environment.get(_VARIABLE, "").split("\n")
         self._writer = int(writer) if writer else -1
+        self._old_parent = os.getppid() if writer else 0
         self.descriptors: dict[str, list[int]] = {}
         for place in places:
             address, _, descriptor = place.rpartition("=")
@@ -127,6 +128,11 @@ class Origin:
     def is_upgrade(self) -> bool:
         """Whether there is an old parent, which has not been told yet that this one serves."""
         return self._writer >= 0
+
+    @property
+    def serves_still(self) -> bool:
+        """Whether the old parent has not ended: it is this one's parent as long as it lives."""
+        return self._old_parent == os.getppid()
 
     def note_ready(self) -> None:
         """Tells the old parent, once."""
