@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bicorn.errors import BindError
-from bicorn.supervisor.listeners import Listener, SocketFiles, bind_all, close_all, take_over
+from bicorn.supervisor.listeners import Listener, SocketFiles, bind_all, close_all
 
 Bind = Callable[..., list[Listener]]
 
@@ -246,7 +246,7 @@ def test_a_successor_that_fails_leaves_the_file_to_its_predecessor(
 ) -> None:
     path = tmp_path / "app.sock"
     (old,) = bind(f"unix:{path}")
-    (new,) = take_over([(os.dup(old.fileno()), old.address)])
+    (new,) = bind_all([old.address], inherited={old.address: [os.dup(old.fileno())]})
     new.close()
     assert path.exists()
 
@@ -257,7 +257,7 @@ def test_a_successor_that_serves_removes_the_file_at_its_own_end(
     path = tmp_path / "app.sock"
     (old,) = bind(f"unix:{path}")
     old.listen(1)
-    (new,) = take_over([(os.dup(old.fileno()), old.address)])
+    (new,) = bind_all([old.address], inherited={old.address: [os.dup(old.fileno())]})
     assert (new.address, new.url) == (f"unix:{path}", f"unix:{path}")
     new.own()
     old.disown()
