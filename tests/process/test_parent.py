@@ -25,7 +25,9 @@ BUDGET = 50
 def test_the_parent_imports_little(start: Start, interface: str, tmp_path: Path) -> None:
     told = tmp_path / "modules"
     hook = [sys.executable, str(APPS / "tell_modules.py"), str(told)]
-    server = start(f"{interface}:app", "-b", "127.0.0.1:0", prefix=hook)
+    # Without titles: what sets them is an extra, and imports what it likes.
+    arguments = [f"{interface}:app", "-b", "127.0.0.1:0", "--process-title", ""]
+    server = start(*arguments, prefix=hook)
     with Wire(server.wait_until_ready().address) as wire:
         assert wire.send(request()).answer().status == 200
     assert server.stop() == 0
