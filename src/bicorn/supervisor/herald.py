@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 
-from bicorn.hook_caller import load
-from bicorn.hooks import ServerView, WorkerView
 from bicorn.supervisor.handle import WorkerState
 from bicorn.supervisor.health import is_hung
 from bicorn.supervisor.notify import Notifier, Watchdog
@@ -19,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bicorn._native import Scoreboard
     from bicorn.config import Config
+    from bicorn.hook_caller import HookCaller
+    from bicorn.hooks import ServerView, WorkerView
     from bicorn.log.line import LineLog
     from bicorn.supervisor.daemon import Background
     from bicorn.supervisor.handle import WorkerHandle
@@ -31,7 +31,7 @@ class Herald:
 
     def __init__(self, config: Config, log: LineLog, background: Background | None) -> None:
         """Raises `bicorn.errors.AppLoadError` for hooks that cannot be loaded."""
-        self._hooks = load(config, log)
+        self._hooks = _hooks(config, log)
         self._background = background
         self._title = Title(config)
         self._pid = os.getpid()
@@ -54,7 +54,9 @@ class Herald:
 
     def note_fork(self, slot: int, generation: int) -> None:
         """A worker is about to be forked. What is told in the worker itself, the worker tells."""
-        if self._hooks.has("pre_fork"):
+        if self._hooks is not None and self._hooks.has("pre_fork"):
+            from bicorn.hooks import WorkerView
+
             view = WorkerView(pid=0, slot=slot, generation=generation)
             self._hooks.call("pre_fork", self._view(), view)
 
@@ -130,11 +132,13 @@ class Herald:
         self._loop.call_later(INTERVAL, self._refresh_title)
 
     def _call(self, name: str, worker: WorkerHandle | None = None, cause: str = "") -> None:
-        if self._hooks.has(name):
+        if self._hooks is not None and self._hooks.has(name):
             views = () if worker is None else (self._view_of(worker, cause),)
             self._hooks.call(name, self._view(), *views)
 
     def _view(self) -> ServerView:
+        from bicorn.hooks import ServerView
+
         current = self._roster.current
         workers = tuple(self._view_of(worker) for worker in self._roster.workers)
         return ServerView(
@@ -142,6 +146,8 @@ class Herald:
         )
 
     def _view_of(self, worker: WorkerHandle, cause: str = "") -> WorkerView:
+        from bicorn.hooks import WorkerView
+
         return WorkerView(
             pid=worker.pid,
             slot=worker.slot,
@@ -149,3 +155,12 @@ class Herald:
             age=worker.age(self._loop.now()),
             cause=cause,
         )
+
+
+def _hooks(config: Config, log: LineLog) -> HookCaller | None:
+    """What calls them is imported only where there are any."""
+    if not config.hooks:
+        return None
+    from bicorn.hook_caller import load
+
+    return load(config, log)

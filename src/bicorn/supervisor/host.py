@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from bicorn.supervisor import activation
 from bicorn.supervisor.listeners import SocketFiles, bind_all, close_all
 
 TYPE_CHECKING = False
@@ -37,7 +36,7 @@ class Host:
         Raises `bicorn.errors.OperatorError`, with everything undone that can be.
         """
         identity = self._identity()
-        addresses = activation.addresses(self._config, os.environ, self._log)
+        addresses = self._addresses()
         try:
             self.listeners = bind_all(addresses, self._socket_files(identity), inherited=inherited)
             self._write_pid_file()
@@ -76,6 +75,13 @@ class Host:
         close_all(self.listeners)
         if self.pid_file is not None:
             self.pid_file.remove(self._log)
+
+    def _addresses(self) -> tuple[str, ...]:
+        if "LISTEN_FDS" not in os.environ:
+            return self._config.bind
+        from bicorn.supervisor import activation
+
+        return activation.addresses(self._config, os.environ, self._log)
 
     def _identity(self) -> Identity | None:
         if self._config.umask is not None:
