@@ -130,6 +130,7 @@ class Parent:
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)
+        del self.board
         self.loop.close()
         self.signals.close()
         close_all(self.listeners)
@@ -382,11 +383,12 @@ def test_a_template_without_free_descriptors(parent: Parent, tmp_path: Path) -> 
     write_app(
         tmp_path,
         "import resource\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+        "copies = []\n"
         "try:\n"
-        "    while True: last = os.dup(0)\n"
+        "    while True: copies.append(os.dup(0))\n"
         "except OSError:\n"
-        "    os.closerange(last - 1, 64)\n",
+        "    for copy in copies[-2:]: os.close(copy)\n",
     )
     text, status = parent.failed()
     assert "no worker can be forked: the template has no descriptor free" in text
