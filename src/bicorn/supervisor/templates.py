@@ -59,6 +59,11 @@ class Templates:
         for generation in [each for each in self._of if each not in generations]:
             self._of.pop(generation).close()
 
+    def detach(self) -> None:
+        """The server is in the background now, and serves."""
+        for template in self._of.values():
+            template.detach()
+
     def abandon(self) -> None:
         """In a forked child: keeps nothing of them."""
         for template in self._of.values():
