@@ -151,6 +151,8 @@ def test_a_reload_makes_a_template_with_the_new_code(tmp_path: Path) -> None:
             write_app(tmp_path, WSGI.replace("str(os.getpid())", "str(-os.getpid())"))
             it.server.signal(signal.SIGHUP)
             it.server.wait_for_log("all workers have the new code")
+            # Those with the old code may take a connection until they have gone.
+            it.server.wait_for_log("(?s)(another took its place.*){2}")
             assert it.worker() < 0
             assert len(it.imports()) == 2
             # A process descriptor becomes readable when its process ends.

@@ -7,6 +7,7 @@ process's own code is `bicorn.worker.template`, which nothing here imports.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import itertools
 import os
@@ -40,6 +41,7 @@ ATTEMPTS = 2
 BORN = "born"
 UNBORN = "unborn"
 WARNING = "warning"
+DETACH = b"detach"
 
 
 class TemplateState(enum.Enum):
@@ -210,6 +212,14 @@ class Template:
         self._kill()
         self._let_go()
         self._fail_all(*_failure("it was closed"))
+
+    def detach(self) -> None:
+        """Has the process let go of the caller's standard streams, as all of a server in the background does."""
+        if self._control is None:
+            return
+        # A descriptor with it keeps the message apart from the next: unix(7), ancillary messages.
+        with contextlib.suppress(OSError), open(os.devnull, "rb") as nothing:
+            socket.send_fds(self._control, [DETACH], [nothing.fileno()])
 
     def abandon(self) -> None:
         """In a forked child: keeps nothing of this."""

@@ -59,6 +59,11 @@ class Templates:
         for generation in [each for each in self._of if each not in generations]:
             self._of.pop(generation).close()
 
+    def detach(self) -> None:
+        """The server is in the background now, and serves."""
+        for template in self._of.values():
+            template.detach()
+
     def abandon(self) -> None:
         """In a forked child: keeps nothing of them."""
         for template in self._of.values():
@@ -73,8 +78,11 @@ class Templates:
 
     def _live(self, generation: Generation, control: socket.socket, parent: int) -> int:
         """In the child: the template's life, and that of each worker that is forked from it."""
+        from bicorn.titles import Title
         from bicorn.worker import Inheritance
         from bicorn.worker.template import serve_template
+
+        Title(generation.config).show_role(f"template gen {generation.number}")
 
         def recruit(order: Order) -> Inheritance:
             listeners = [received(*listener) for listener in order.listeners]

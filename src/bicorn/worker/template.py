@@ -18,11 +18,11 @@ import importlib
 import os
 import signal
 import socket
-import sys
 
 from bicorn._native import die_with_parent
 from bicorn.errors import OperatorError
 from bicorn.gateway.loading import load_app
+from bicorn.log.streams import detach, flush
 from bicorn.worker.channel import Channel
 from bicorn.worker.unforkable import warnings_of_import
 from bicorn.worker.worker import (
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bicorn.gateway.loading import LoadedApp
     from bicorn.worker.worker import Inheritance
 
+_DETACH = b"detach"
 _LONGEST_ORDER = 256 * 1024
 # SCM_MAX_FD of Linux: more do not go through a socket at once.
 _MOST_DESCRIPTORS = 253
@@ -113,7 +114,8 @@ def _prepare_to_be_copied(channel: Channel) -> None:
         channel.warning(text)
     # Shared with the workers as long as nobody writes to it, the collector included.
     gc.freeze()
-    _flush()
+    # What the application has printed: every copy of this process would print it again.
+    flush()
 
 
 def _first_order_in_a_worker(control: socket.socket, channel: Channel) -> Order:
@@ -121,7 +123,7 @@ def _first_order_in_a_worker(control: socket.socket, channel: Channel) -> Order:
     for order in _orders(control):
         if _fork_worker(order, channel):
             return order
-    _flush()
+    flush()
     # The application's work at its end is for those that have served: it would take from the workers that still
     # serve what they share, such as a temporary directory.
     os._exit(0)
@@ -138,6 +140,10 @@ def _orders(control: socket.socket) -> Iterator[Order]:
             return
         if not text:
             return
+        if text == _DETACH:
+            os.close(descriptors[0])
+            detach()
+            continue
         try:
             if flags & socket.MSG_CTRUNC:
                 raise ValueError("the template has no descriptor free")
@@ -216,11 +222,3 @@ def _live(config: Config, inherited: Inheritance, loaded: LoadedApp) -> int:
     if signal.getsignal(signal.SIGINT) is left_to_the_parent:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     return serve(config, inherited, loaded)
-
-
-def _flush() -> None:
-    """What the application has printed: every copy of this process would print it again."""
-    for stream in (sys.stdout, sys.stderr):
-        # Closed, replaced, or nobody reads it any more.
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            stream.flush()

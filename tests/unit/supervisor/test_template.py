@@ -130,6 +130,7 @@ class Parent:
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)
+        del self.board
         self.loop.close()
         self.signals.close()
         close_all(self.listeners)
@@ -378,15 +379,35 @@ def test_what_a_terminal_sends_is_not_for_the_template(parent: Parent) -> None:
     assert parent.template.pid not in parent.ended
 
 
+def test_a_template_in_the_background_lets_go_of_the_streams(parent: Parent) -> None:
+    reader, writer = os.pipe()
+
+    def live(control: socket.socket, number: int) -> int:
+        for stream in (0, 1, 2):
+            os.dup2(writer, stream)
+        os.close(writer)
+        return parent.serve_template(control, number)
+
+    parent.live = live
+    parent.template.start()
+    os.close(writer)
+    parent.template.detach()
+    with open(reader, "rb") as stream:
+        # It ends when the last process that has it lets go of it.
+        assert stream.read() == b""
+    parent.born()
+
+
 def test_a_template_without_free_descriptors(parent: Parent, tmp_path: Path) -> None:
     write_app(
         tmp_path,
         "import resource\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+        "copies = []\n"
         "try:\n"
-        "    while True: last = os.dup(0)\n"
+        "    while True: copies.append(os.dup(0))\n"
         "except OSError:\n"
-        "    os.closerange(last - 1, 64)\n",
+        "    for copy in copies[-2:]: os.close(copy)\n",
     )
     text, status = parent.failed()
     assert "no worker can be forked: the template has no descriptor free" in text
