@@ -38,15 +38,34 @@ def stay_inspectable() -> None:
 
 @final
 class Scoreboard:
-    """An anonymous shared mapping with one slot for each worker; make it before the first fork."""
+    """An anonymous shared mapping with one slot for each worker process; make it before the first fork.
+
+    It can be read while the worker is blocked, holds the GIL or is dead. Whoever names a slot that is not there
+    gets an `IndexError`.
+    """
 
     def __new__(cls, slots: int) -> Scoreboard: ...
     def __len__(self) -> int: ...
     def clear(self, slot: int) -> None:
         """Empties a slot for the next worker; counters start at zero again."""
+    def set_generation(self, slot: int, generation: int) -> None:
+        """Notes the parent's number for the kind of worker that comes next; after `clear`."""
     def read(self, slot: int) -> dict[str, int]:
-        """A slot's counters: ``pid``, ``heartbeat_ms`` (monotonic), ``connections``, ``exchanges``,
-        ``accepted``, ``requests``, ``errors``, ``bytes_in``, ``bytes_out``."""
+        """A slot's counters.
+
+        ``state`` is 0 before there is an engine, then 1 starting, 2 serving, 3 draining; ``pid``; ``generation``;
+        ``heartbeat_ms`` (monotonic clock) is when the serving loop was last seen alive; ``turn`` is 1 while the
+        engine handles events; ``busy_threads`` is 1 while the application is called from there; ``lag_us`` is how
+        late the last timed heartbeat was. ``connections`` and ``exchanges`` are open now; ``accepted``,
+        ``requests`` (ended, however), ``errors``, ``bytes_in`` and ``bytes_out`` only grow.
+        """
+    def latency(self, slot: int) -> list[int]:
+        """How many requests took how long, in 32 buckets: the one numbered ``i`` counts those of less than 2**i
+        microseconds that are in no bucket before it; the last one counts all that took longer too."""
+    def requests(self, slot: int) -> list[tuple[str, str, str, str, int]]:
+        """The requests in flight, 512 at most: the identity that the error log prints, the method, the path
+        without its query and cut at 120 bytes, the peer (``unix`` for a Unix socket), the age in milliseconds.
+        Method and path are as the peer sent them, control characters and all."""
 
 @final
 class AsgiGateway:
@@ -90,7 +109,8 @@ class Engine:
     """All sockets of one worker, behind one pollable descriptor. Make it after the fork.
 
     ``config`` is a `bicorn.config.Config`; the attributes that the engine needs are read from it once.
-    ``slot`` is the scoreboard slot that this worker writes.
+    ``slot`` is the scoreboard slot that this worker writes. ``exhausted(errno)`` is called, once a second at
+    most, when connections cannot be accepted for lack of descriptors or memory.
     """
 
     def __new__(
@@ -99,6 +119,8 @@ class Engine:
         gateway: AsgiGateway | WsgiGateway,
         scoreboard: Scoreboard | None = None,
         slot: int = 0,
+        *,
+        exhausted: Callable[[int], object] | None = None,
     ) -> Engine: ...
     def fileno(self) -> int:
         """The descriptor to wait for: readable when `poll` has work. Valid as long as the object lives."""

@@ -10,6 +10,8 @@ pub(crate) type Millis = u64;
 
 pub(crate) struct Clock {
     millis: Millis,
+    micros: u64,
+    second: u64,
     unix: u64,
     date_line: [u8; 37],
     common_log: [u8; 26],
@@ -19,6 +21,8 @@ impl Clock {
     pub(crate) fn new() -> Self {
         let mut clock = Self {
             millis: 0,
+            micros: 0,
+            second: 0,
             unix: 0,
             date_line: *b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
             common_log: date::common_log(0),
@@ -29,9 +33,12 @@ impl Clock {
 
     /// Reads the clocks. Once a turn, and where an application may have computed in between.
     pub(crate) fn refresh(&mut self) -> Millis {
-        let before = self.millis / 1000;
-        self.millis = micros() / 1000;
-        if self.millis / 1000 != before {
+        let now = clock_gettime(ClockId::Monotonic);
+        let (second, nanos) = (now.tv_sec as u64, now.tv_nsec as u64);
+        self.micros = second * 1_000_000 + nanos / 1000;
+        self.millis = second * 1000 + nanos / 1_000_000;
+        if second != self.second {
+            self.second = second;
             self.unix = seconds(clock_gettime(ClockId::Realtime));
             self.date_line[6..35].copy_from_slice(&date::imf_fixdate(self.unix));
             self.common_log = date::common_log(self.unix);
@@ -41,6 +48,11 @@ impl Clock {
 
     pub(crate) const fn millis(&self) -> Millis {
         self.millis
+    }
+
+    /// The same moment in microseconds.
+    pub(crate) const fn micros(&self) -> u64 {
+        self.micros
     }
 
     /// `date: <IMF-fixdate>\r\n`.

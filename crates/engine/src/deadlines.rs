@@ -38,7 +38,7 @@ impl Engine {
                 self.look_at_deadline(id, tick, now);
             }
         }
-        self.end_rest(now);
+        self.look_at_listeners(now);
         if self.log_due != 0 && self.log_due <= now {
             self.log_due = 0;
             self.log.iter_mut().for_each(AccessLog::hand_over);
@@ -102,11 +102,13 @@ impl Engine {
 
     pub(crate) fn set_timer(&mut self) {
         let log_due = (self.log_due != 0).then_some(self.log_due);
-        let rest_due = (self.resting_until != 0).then_some(self.resting_until);
-        let due = [self.wheel.next_due(), log_due, rest_due]
-            .into_iter()
-            .flatten()
-            .min();
+        let due = [
+            self.wheel.next_due(),
+            log_due,
+            self.accepting.due(),
+            self.accounts.beat_due(),
+        ];
+        let due = due.into_iter().flatten().min();
         if due != self.armed && self.poller.arm(due).is_ok() {
             self.armed = due;
         }

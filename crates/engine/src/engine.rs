@@ -5,16 +5,16 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use rustix::net::{Shutdown, shutdown};
 
+use crate::accepting::Accepting;
 use crate::access_log::{AccessLog, LogDraft, Outcome};
 use crate::accounts::Accounts;
-use crate::clock::{self, Clock, Millis};
+use crate::clock::{Clock, Millis};
 use crate::connection::{Connection, Local, Marks, Peer, Phase, Received};
 use crate::exchange::{Exchange, ExchangeId, InboundRequest, Waiting};
-use crate::listener::{ACCEPTS_PER_TURN, Accepted, Listener};
 use crate::outbox::Outbox;
 pub use crate::poller::Batch;
 use crate::poller::{Poller, Readiness, Source};
@@ -29,14 +29,10 @@ const LINGER: Millis = 5_000;
 const LINGER_BUDGET: usize = 16 * 1024 * 1024;
 /// How long lines may wait for company before they go to the log.
 const LOG_DELAY: Millis = 100;
-/// How long accepting rests when descriptors run out.
-const EXHAUSTION_REST: Millis = 500;
 /// Most steps of connections in one turn. What is left over, as where one peer sends without pause or
 /// has pipelined a thousand requests, waits for the next turn, so that the host's other tasks, timers
 /// and new connections have theirs.
 const STEPS_PER_TURN: usize = 128;
-/// Most connections taken from a listener before it is closed, so that an end is one, whoever connects.
-const LAST_ACCEPTS: usize = 4096;
 /// Outboxes and request buffers that are kept for the next request.
 const SPARE: usize = 16;
 
@@ -46,6 +42,9 @@ pub enum Event {
     Request(ExchangeId, Box<InboundRequest>),
     /// What a reader or writer of this exchange waits for may have happened.
     Wake(ExchangeId),
+    /// Connections cannot be accepted, for lack of what the error number says; they are for a while left
+    /// where they are. At most one a second.
+    Exhausted(i32),
     /// The drain is over: no connection is left.
     Drained,
 }
@@ -63,9 +62,7 @@ pub struct Engine {
     pub(crate) poller: Poller,
     batch: Batch,
     pub(crate) connections: Table<Connection>,
-    listeners: Vec<Option<Listener>>,
-    /// When accepting is taken up again after descriptors ran out, or zero.
-    pub(crate) resting_until: Millis,
+    pub(crate) accepting: Accepting,
     work: VecDeque<ConnectionId>,
     events: VecDeque<Event>,
     pub(crate) gathering: Vec<ConnectionId>,
@@ -86,6 +83,8 @@ pub struct Engine {
     pub(crate) stage: Stage,
     /// Whether events are being handed out, so that nobody has to be woken for new ones.
     pub(crate) in_turn: bool,
+    /// Whether the clock was read since the application was called, at the end of its answer.
+    pub(crate) is_time_known: bool,
     steps_left: usize,
 }
 
@@ -102,13 +101,13 @@ impl Engine {
             .transpose()?;
         let clock = Clock::new();
         let wheel = Wheel::new(clock.millis());
+        let accounts = Accounts::new(board, millis(settings.beat_interval))?;
         Ok(Self {
             settings,
-            poller: Poller::new()?,
+            poller: Poller::new(accounts.bell())?,
             batch: Batch::new(),
             connections: Table::new(),
-            listeners: Vec::new(),
-            resting_until: 0,
+            accepting: Accepting::new(),
             work: VecDeque::new(),
             events: VecDeque::new(),
             gathering: Vec::new(),
@@ -116,13 +115,14 @@ impl Engine {
             wheel,
             armed: None,
             log_due: 0,
-            accounts: Accounts::new(board)?,
+            accounts,
             log,
             requests: Vec::new(),
             outboxes: Vec::new(),
             assembly: Vec::with_capacity(4096),
             stage: Stage::Serving,
             in_turn: false,
+            is_time_known: false,
             steps_left: 0,
         })
     }
@@ -151,19 +151,6 @@ impl Engine {
         self.accounts.open_exchanges()
     }
 
-    /// Accepts connections from a listening socket.
-    ///
-    /// # Errors
-    /// When the descriptor cannot be duplicated or watched.
-    pub fn add_listener(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
-        let socket = socket.try_clone_to_owned()?;
-        rustix::io::ioctl_fionbio(&socket, true)?;
-        self.poller
-            .add_listener(&socket, self.listeners.len() as u32)?;
-        self.listeners.push(Some(Listener { socket }));
-        Ok(())
-    }
-
     /// Begins a turn: takes what is ready now.
     ///
     /// # Errors
@@ -181,13 +168,15 @@ impl Engine {
         self.in_turn = true;
         self.steps_left = STEPS_PER_TURN;
         let now = self.clock.refresh();
-        self.accounts.beat(now, self.connections.len());
+        if self.accounts.begin_turn(&self.clock) {
+            // A worker that was told of a connection may have died before it took it.
+            self.accept_anywhere();
+        }
         for &(source, readiness) in &batch.events {
             match source {
                 Source::Connection(id) => self.note_readiness(id, readiness),
-                Source::Listener(index) => {
-                    self.accept(index as usize);
-                }
+                Source::Listener(index) => self.accept(index as usize),
+                Source::Bell => self.accept_anywhere(),
                 Source::Wakeup => self.poller.drain_wakeup(),
                 Source::Timer => self.poller.drain_timer(),
             }
@@ -200,6 +189,25 @@ impl Engine {
         if let Some(request) = used {
             self.recycle(request);
         }
+        let event = self.find_event();
+        if self.accounts.is_calling() {
+            self.accounts.set_calling(0);
+            if event.is_some() {
+                // The application has come back, and may have taken its time: this turn goes on nevertheless.
+                if !self.is_time_known {
+                    self.clock.refresh();
+                }
+                self.accounts.go_on(self.clock.millis());
+            }
+        }
+        if matches!(event, Some(Event::Request(..))) {
+            self.is_time_known = false;
+            self.accounts.set_calling(1);
+        }
+        event
+    }
+
+    fn find_event(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
@@ -222,6 +230,8 @@ impl Engine {
             self.stage = Stage::Drained;
             self.events.push_back(Event::Drained);
         }
+        self.make_room();
+        self.accounts.end_turn(self.connections.len());
         self.in_turn = false;
         self.set_timer();
         if !self.events.is_empty() || !self.work.is_empty() || !self.gathering.is_empty() {
@@ -318,13 +328,6 @@ impl Engine {
         self.log = None;
     }
 
-    fn forget_listeners(&mut self) {
-        for listener in self.listeners.iter_mut().filter_map(Option::take) {
-            // It was watched, or rests unwatched; both are fine.
-            let _not_watched = self.poller.remove_listener(&listener.socket);
-        }
-    }
-
     fn note_readiness(&mut self, id: ConnectionId, readiness: Readiness) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
@@ -347,68 +350,6 @@ impl Engine {
         {
             connection.marks.clear(Marks::BLOCKED);
             self.flush(id);
-        }
-    }
-
-    /// Takes whoever waits at a listener; whether somebody may still be left.
-    fn accept(&mut self, index: usize) -> bool {
-        for _ in 0..ACCEPTS_PER_TURN {
-            let Some(Some(listener)) = self.listeners.get(index) else {
-                return false;
-            };
-            match listener.accept() {
-                Accepted::Connection(socket, peer) => self.welcome(socket, peer),
-                Accepted::Nobody => return false,
-                Accepted::Exhausted => {
-                    self.rest();
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    /// Takes those who have connected by now: the kernel would reset them with the listener's end.
-    fn accept_waiting(&mut self) {
-        for index in 0..self.listeners.len() {
-            let mut turns = 0..LAST_ACCEPTS / ACCEPTS_PER_TURN;
-            while turns.next().is_some() && self.accept(index) {}
-        }
-    }
-
-    fn welcome(&mut self, socket: OwnedFd, peer: Peer) {
-        let id = self.connections.insert(Connection::new(socket, peer));
-        self.accounts.accepted();
-        let watched = match self.connections.get(id) {
-            Some(connection) => self.poller.add_connection(&connection.socket, id),
-            None => return,
-        };
-        match watched {
-            Ok(()) => self.set_deadline(
-                id,
-                self.clock.millis() + millis(self.settings.header_timeout),
-            ),
-            Err(_) => drop(self.connections.remove(id)),
-        }
-    }
-
-    /// A listener that cannot accept would be ready in every turn: it is left alone for a while.
-    fn rest(&mut self) {
-        for listener in self.listeners.iter().flatten() {
-            let _not_watched = self.poller.remove_listener(&listener.socket);
-        }
-        self.resting_until = self.clock.millis() + EXHAUSTION_REST;
-    }
-
-    pub(crate) fn end_rest(&mut self, now: Millis) {
-        if self.resting_until == 0 || now < self.resting_until {
-            return;
-        }
-        self.resting_until = 0;
-        for (index, listener) in self.listeners.iter().enumerate() {
-            if let Some(listener) = listener {
-                let _watched_already = self.poller.add_listener(&listener.socket, index as u32);
-            }
         }
     }
 
@@ -506,6 +447,9 @@ impl Engine {
         let Some(mut connection) = self.connections.remove(id) else {
             return;
         };
+        if self.awaits_room() {
+            self.wake_if_idle();
+        }
         if let Some(exchange) = connection.exchange.take() {
             self.accounts.failed();
             self.end_exchange(connection.peer, &exchange);
@@ -522,12 +466,15 @@ impl Engine {
 
     /// Counts and logs an exchange that has ended, however it did.
     pub(crate) fn end_exchange(&mut self, peer: Peer, exchange: &Exchange) {
-        self.accounts.exchange_ended();
+        self.clock.refresh();
+        self.is_time_known = true;
+        let micros = self.clock.micros().saturating_sub(exchange.started);
+        self.accounts.exchange_ended(exchange.place, micros);
         if let Some(draft) = &exchange.log {
             let outcome = Outcome {
                 status: exchange.status,
                 bytes: exchange.sent,
-                micros: clock::micros().saturating_sub(exchange.started),
+                micros,
             };
             self.log_line(peer, draft, &outcome);
         }

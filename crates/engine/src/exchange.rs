@@ -11,6 +11,7 @@ use crate::access_log::LogDraft;
 use crate::clock::Millis;
 use crate::connection::Peer;
 use crate::content::Content;
+use crate::in_flight::Place;
 use crate::table::ConnectionId;
 
 /// Names one exchange, also after it has ended.
@@ -119,8 +120,11 @@ pub(crate) struct Exchange {
     /// When the peer must have taken something, or zero.
     pub(crate) stall_deadline: Millis,
     pub(crate) log: Option<LogDraft>,
-    /// Microseconds of the monotonic clock at the request's arrival; zero where nobody asks.
+    /// Microseconds of the monotonic clock at the request's arrival, to the turn's accuracy where there is no
+    /// access log.
     pub(crate) started: u64,
+    /// Where the scoreboard lists it.
+    pub(crate) place: Place,
     pub(crate) status: u16,
     pub(crate) sent: u64,
 }

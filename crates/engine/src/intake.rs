@@ -15,6 +15,7 @@ use crate::engine::{Engine, Event, Stage, millis};
 use crate::exchange::{
     Exchange, ExchangeId, Inbound, InboundRequest, Intake, MethodKind, Outbound, Pace, Waiting,
 };
+use crate::in_flight::Description;
 use crate::settings::BodyMode;
 use crate::table::ConnectionId;
 
@@ -100,6 +101,16 @@ impl Engine {
         self.accounts.received(length);
         connection.serial = connection.serial.wrapping_add(1);
         request.peer = connection.peer;
+        let place = self.accounts.exchange_began(&Description {
+            id: ExchangeId {
+                connection: id,
+                serial: connection.serial,
+            },
+            method: head.method.of(&request.buffer),
+            path: head.path.unwrap_or(head.target).of(&request.buffer),
+            peer: connection.peer,
+            began: self.clock.millis(),
+        });
         let has_log = self.log.is_some();
         let is_head = head.method.of(&request.buffer) == b"HEAD";
         connection.exchange = Some(Box::new(Exchange {
@@ -128,13 +139,17 @@ impl Engine {
             },
             stall_deadline: 0,
             log: has_log.then(|| LogDraft::new(head, &request.buffer)),
-            started: if has_log { clock::micros() } else { 0 },
+            started: if has_log {
+                clock::micros()
+            } else {
+                self.clock.micros()
+            },
+            place,
             status: 0,
             sent: 0,
         }));
         connection.phase = Phase::Exchange;
         connection.deadline = 0;
-        self.accounts.exchange_began();
         let id = ExchangeId {
             connection: id,
             serial: connection.serial,
@@ -470,6 +485,7 @@ impl Engine {
             }
         }
         connection.inbox.append(rest);
+        self.clock.refresh();
         self.become_idle(id);
     }
 

@@ -11,6 +11,7 @@
 //!                   └──────────────────────────── end_turn ◀──────────────────┘
 //! ```
 
+mod accepting;
 mod access_log;
 mod accounts;
 mod clock;
@@ -19,6 +20,8 @@ mod content;
 mod deadlines;
 mod engine;
 mod exchange;
+mod gate;
+mod in_flight;
 mod intake;
 mod listener;
 mod outbox;
@@ -36,9 +39,10 @@ pub use content::Content;
 pub use content::regular_file_length;
 pub use engine::{Batch, Engine, Event};
 pub use exchange::{ExchangeId, InboundRequest, Intake};
+pub use in_flight::RequestInFlight;
 pub use outbox::Payload;
 pub use process::{become_subreaper, die_with_parent, stay_inspectable};
 pub use reply::{Part, ReplyError, Sent};
-pub use scoreboard::{Counters, Scoreboard, Slot};
+pub use scoreboard::{Counters, LATENCY_BUCKETS, Scoreboard};
 pub use settings::{BodyMode, LogTarget, Settings};
 pub use table::ConnectionId;

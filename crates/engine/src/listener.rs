@@ -4,6 +4,7 @@
 
 use std::os::fd::OwnedFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
 
@@ -22,8 +23,8 @@ pub(crate) enum Accepted {
     Connection(OwnedFd, Peer),
     /// Nobody waits.
     Nobody,
-    /// The descriptors or the memory are used up: the listener rests until a connection ends.
-    Exhausted,
+    /// The descriptors or the memory are used up, as this error number says.
+    Exhausted(i32),
 }
 
 impl Listener {
@@ -41,8 +42,14 @@ impl Listener {
                 // The peer left while it waited, or a signal came: the next one, please.
                 Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
                 Err(Errno::AGAIN) => return Accepted::Nobody,
-                Err(_) => return Accepted::Exhausted,
+                Err(error) => return Accepted::Exhausted(error.raw_os_error()),
             }
         }
+    }
+
+    /// Whether somebody waits to be accepted.
+    pub(crate) fn is_waited_at(&self) -> bool {
+        let mut descriptors = [PollFd::new(&self.socket, PollFlags::IN)];
+        poll(&mut descriptors, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 }

@@ -1,6 +1,6 @@
 //! Readiness by epoll.
 //!
-//! Owns the epoll instance, the wake-up pipe and the timer descriptor. The instance is itself
+//! Owns the epoll instance, the wake-up pipe and the timer descriptor; it watches a bell that others ring. The instance is itself
 //! pollable, which is what lets any event loop drive the engine. Its kqueue counterpart would have
 //! the same interface.
 
@@ -34,6 +34,8 @@ pub(crate) enum Source {
     Listener(u32),
     Wakeup,
     Timer,
+    /// Another worker asks to look at the listeners.
+    Bell,
 }
 
 /// What it became ready for.
@@ -62,6 +64,7 @@ impl Readiness {
 const LISTENER: u64 = 1 << 63;
 const WAKEUP: u64 = LISTENER | 1 << 62;
 const TIMER: u64 = WAKEUP | 1;
+const BELL: u64 = WAKEUP | 2;
 
 pub(crate) struct Poller {
     epoll: OwnedFd,
@@ -71,7 +74,7 @@ pub(crate) struct Poller {
 }
 
 impl Poller {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(bell: Option<BorrowedFd<'_>>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let timer = timerfd_create(
             TimerfdClockId::Monotonic,
@@ -85,6 +88,11 @@ impl Poller {
             EventData::new_u64(WAKEUP),
             EventFlags::IN,
         )?;
+        if let Some(bell) = bell {
+            // Edge-triggered, so that it need not be read: each ring is an edge.
+            let flags = EventFlags::IN | EventFlags::ET;
+            epoll::add(&epoll, bell, EventData::new_u64(BELL), flags)?;
+        }
         Ok(Self {
             epoll,
             timer,
@@ -113,10 +121,13 @@ impl Poller {
         )?)
     }
 
-    /// Listeners stay level-triggered, so that what one turn leaves is there in the next.
+    /// Listeners are edge-triggered, so that a worker may leave a connection to another without being told of
+    /// it again and again. Where the engine's own loop waits, the kernel wakes one of those that wait; nested
+    /// in another loop's instance, as asyncio has it, it wakes all of them.
     pub(crate) fn add_listener(&self, socket: &OwnedFd, index: u32) -> io::Result<()> {
         let data = EventData::new_u64(LISTENER | u64::from(index));
-        Ok(epoll::add(&self.epoll, socket, data, EventFlags::IN)?)
+        let flags = EventFlags::IN | EventFlags::ET | EventFlags::EXCLUSIVE;
+        Ok(epoll::add(&self.epoll, socket, data, flags)?)
     }
 
     /// Closing is not enough for a listener: the parent shares it, and epoll watches what is shared.
@@ -215,6 +226,7 @@ fn decode(event: &epoll::Event) -> (Source, Readiness) {
     let source = match token {
         TIMER => Source::Timer,
         WAKEUP => Source::Wakeup,
+        BELL => Source::Bell,
         token if token & LISTENER != 0 => Source::Listener(token as u32),
         token => Source::Connection(ConnectionId::from_token(token)),
     };

@@ -121,6 +121,8 @@ impl Engine {
                 self.keep_trying(id, now);
             }
         }
+        // The application goes on.
+        self.is_time_known = false;
         true
     }
 
@@ -546,9 +548,9 @@ impl Engine {
         }
     }
 
-    /// Waits for the next request.
+    /// Waits for the next request, from the moment that the clock was read last.
     pub(crate) fn become_idle(&mut self, id: ConnectionId) {
-        let deadline: Millis = self.clock.refresh() + millis(self.settings.keep_alive_timeout);
+        let deadline: Millis = self.clock.millis() + millis(self.settings.keep_alive_timeout);
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };

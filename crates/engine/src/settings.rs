@@ -34,6 +34,10 @@ pub struct Settings {
     pub date_header: bool,
     /// Whether responses carry Server.
     pub server_header: bool,
+    /// Most connections at a time; further ones wait in the kernel. Zero is no limit.
+    pub max_connections: usize,
+    /// How often an idle engine shows on the scoreboard that it is alive. Zero is never.
+    pub beat_interval: Duration,
     /// Where access log lines go, if anywhere.
     pub access_log: Option<LogTarget>,
 }

@@ -9,6 +9,9 @@ use bicorn_proto::Limits;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+const SHORTEST_BEAT: Duration = Duration::from_millis(50);
+const LONGEST_BEAT: Duration = Duration::from_millis(500);
+
 /// The attributes of a `Config` that concern the engine. Sizes are bytes, durations seconds.
 #[derive(FromPyObject)]
 pub struct Attributes {
@@ -23,6 +26,8 @@ pub struct Attributes {
     write_timeout: f64,
     date_header: bool,
     server_header: bool,
+    max_connections: usize,
+    hang_timeout: f64,
     access_log: bool,
     access_log_file: String,
     wsgi_body: String,
@@ -69,6 +74,8 @@ impl Attributes {
             gather_answers: interface == Interface::Wsgi,
             date_header: self.date_header,
             server_header: self.server_header,
+            max_connections: self.max_connections,
+            beat_interval: beat_interval(seconds(self.hang_timeout)?),
             access_log: self
                 .access_log
                 .then(|| match self.access_log_file.as_str() {
@@ -77,6 +84,15 @@ impl Attributes {
                 }),
         })
     }
+}
+
+/// Often enough that a heart that stands still is noticed within a fraction of the threshold, and not so often
+/// that an idle worker costs anything. Where nobody looks it does not beat.
+fn beat_interval(hang_timeout: Duration) -> Duration {
+    if hang_timeout.is_zero() {
+        return Duration::ZERO;
+    }
+    (hang_timeout / 8).clamp(SHORTEST_BEAT, LONGEST_BEAT)
 }
 
 fn seconds(value: f64) -> PyResult<Duration> {

@@ -58,12 +58,14 @@ impl Payload for PyBody<'_, '_> {
 
 /// A request's identity in logs: unlike any other of this process.
 pub fn request_id(id: ExchangeId) -> String {
+    request_id_in(std::process::id(), id)
+}
+
+/// The same, of a request in another process.
+pub fn request_id_in(process: u32, id: ExchangeId) -> String {
     let connection = id.connection;
     format!(
-        "{:x}-{:x}.{:x}-{:x}",
-        std::process::id(),
-        connection.index,
-        connection.generation,
-        id.serial
+        "{process:x}-{:x}.{:x}-{:x}",
+        connection.index, connection.generation, id.serial
     )
 }

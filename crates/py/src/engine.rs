@@ -25,6 +25,7 @@ pub struct Engine {
     wakeup: RawFd,
     stopping: AtomicBool,
     drained: Mutex<Option<Py<PyAny>>>,
+    exhausted: Option<Py<PyAny>>,
 }
 
 #[derive(FromPyObject)]
@@ -36,13 +37,14 @@ enum Gateway {
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (config, gateway, scoreboard=None, slot=0))]
+    #[pyo3(signature = (config, gateway, scoreboard=None, slot=0, *, exhausted=None))]
     fn new(
         py: Python<'_>,
         config: Attributes,
         gateway: Gateway,
         scoreboard: Option<&Bound<'_, Scoreboard>>,
         slot: usize,
+        exhausted: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let interface = match gateway {
             Gateway::Asgi(_) => Interface::Asgi,
@@ -65,6 +67,7 @@ impl Engine {
             wakeup,
             stopping,
             drained: Mutex::new(None),
+            exhausted,
         })
     }
 
@@ -161,6 +164,7 @@ impl Engine {
             match event {
                 Some(Event::Request(id, request)) => used = Some(self.begin(py, id, request)),
                 Some(Event::Wake(id)) => self.wake(py, id),
+                Some(Event::Exhausted(error)) => self.report_exhausted(py, error),
                 Some(Event::Drained) => self.report_drained(py),
                 None => break,
             }
@@ -185,6 +189,14 @@ impl Engine {
     fn wake(&self, py: Python<'_>, id: ExchangeId) {
         if let Gateway::Asgi(gateway) = &self.gateway {
             gateway.get().wake(py, id);
+        }
+    }
+
+    fn report_exhausted(&self, py: Python<'_>, error: i32) {
+        if let Some(exhausted) = &self.exhausted
+            && let Err(error) = exhausted.call1(py, (error,))
+        {
+            error.write_unraisable(py, Some(exhausted.bind(py)));
         }
     }
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from bicorn.errors import ConfigError
-from bicorn.log.report import reporter
+from bicorn.log.report import complainer, reporter
 from bicorn.log.streams import detach
 
 TYPE_CHECKING = False
@@ -74,7 +74,7 @@ class Job:
         if self.config.daemon:
             # The application has started, and the engine keeps standard output for itself.
             detach()
-        engine = Engine(self.config, gateway, *self.board)
+        engine = Engine(self.config, gateway, *self.board, exhausted=complainer(self.logger))
         for listener in self.listeners:
             listener.listen(self.config.backlog)
             engine.add_listener(listener.fileno())

@@ -1,4 +1,8 @@
-"""An application's exception in the error log: once, with its request, and without our own frames."""
+"""What the native half tells the error log.
+
+An application's exception, once, with its request, and without our own frames; and that connections cannot be
+accepted.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,24 @@ def reporter(logger: logging.Logger) -> Callable[[BaseException, str, str], None
         )
 
     return report
+
+
+def complainer(logger: logging.Logger) -> Callable[[int], None]:
+    """What the engine calls when it cannot accept: ``complain(errno)``."""
+
+    # Here, and not when it is needed: by then there is no descriptor left to load it with.
+    import resource
+
+    def complain(number: int) -> None:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        logger.error(
+            "cannot accept connections: %s; they wait. This worker may have %d descriptors: raise that limit "
+            "(ulimit -n, LimitNOFILE= of systemd), or set --max-connections below it",
+            os.strerror(number),
+            limit,
+        )
+
+    return complain
 
 
 def stems_from_departure(error: BaseException | None) -> bool:

@@ -32,6 +32,10 @@ async def answer(path: str) -> bytes:
         # Blocks the whole loop, which no application should do and some do.
         told("stuck")
         Path(os.environ["REQUEST_FIFO"]).read_bytes()
+    elif path == "/stuck-later":
+        # The same in a later turn of the loop.
+        await asyncio.sleep(0)
+        Path(os.environ["REQUEST_FIFO"]).read_bytes()
     elif path == "/raise":
         raise ValueError("the application's own")
     elif path == "/abort":
