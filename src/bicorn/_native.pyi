@@ -133,9 +133,12 @@ class Engine:
         """Waits and polls until `stop`; the GIL is released while it waits, and Python's
         signal handlers run in between. What a signal handler raises leaves `run`."""
     def stop(self) -> None:
-        """Makes `run` return after the current turn. May be called from a signal handler or a thread."""
+        """Makes `run` return after the current turn, or the next one at once if none runs. May be called from a
+        signal handler or a thread."""
     def add_listener(self, fd: int) -> None:
         """Accepts connections from a listening stream socket. The descriptor is duplicated."""
+    def adopt_connection(self, fd: int) -> None:
+        """Serves a connected stream socket, such as one end of a socket pair. The descriptor is duplicated."""
     def drain(self, done: Callable[[], object]) -> None:
         """Stops accepting, closes idle connections, ends the others after the answer that is under
         way, and calls ``done()`` once when none is left."""

@@ -3,7 +3,9 @@
 The client waits for what the server does. That something did not happen is shown by an exchange that still works.
 """
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +112,30 @@ def test_a_client_that_takes_nothing_of_its_answer(hasty: Server) -> None:
         wire.send(request("/large?500"))
         hasty.wait_for_log(r"GET /large\?500 ", stream="out")
         answer_is_cut(wire)
+
+
+def test_an_application_without_end_does_not_fill_the_disk() -> None:
+    options = ("plain_wsgi:app", "--write-timeout=1s")
+    with serving(*options, cwd=APPS) as server, Wire(server.address) as wire:
+        wire.send(request("/endless"))
+        produced = server.wait_for_log(r"produced (\d+) MiB", stream="out")
+        assert 256 <= int(produced[1]) < 300
+        answer_is_cut(wire)
+
+
+def test_an_answer_beyond_what_the_disk_takes_is_whole() -> None:
+    mebibytes = 600
+    with serving("plain_wsgi:app", cwd=APPS) as server, Wire(server.address) as wire:
+        wire.send(f"GET /large?{mebibytes * 16} HTTP/1.0\r\n\r\n".encode())
+        spent = Path(f"/proc/{server.workers()[0]}/io")
+        while int(re.findall(r"wchar: (\d+)", spent.read_text())[0]) < 256 << 20:
+            assert server.process.poll() is None
+        head, _, body = wire.socket.recv(1 << 20).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        length, buffer = len(body), bytearray(1 << 20)
+        while count := wire.socket.recv_into(buffer):
+            length += count
+        assert length == mebibytes << 20
 
 
 def answer_is_cut(wire: Wire) -> None:

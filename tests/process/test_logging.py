@@ -3,13 +3,14 @@
 import fcntl
 import os
 import re
+import signal
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.process.conftest import APPS, Start
-from tests.support.server import serving
+from tests.process.conftest import APPS, Fifo, Start
+from tests.support.server import Server, serving
 from tests.support.wire import Wire, request
 
 COMBINED = re.compile(r'127\.0\.0\.1 - - \[[^]]+\] "GET /\S* HTTP/1\.1" 200 \d+ "-" "-" \d+\n')
@@ -80,6 +81,67 @@ def test_access_log_to_a_file(interface: str, tmp_path: Path) -> None:
     assert before == "what was there before\n"
     assert len(lines) == 20
     assert all(COMBINED.fullmatch(line) for line in lines), lines
+
+
+def test_a_worker_opens_the_access_log_again(interface: str, tmp_path: Path) -> None:
+    path, rotated = tmp_path / "log", tmp_path / "log.1"
+    with (
+        serving(f"{interface}:app", f"--access-log-file={path}", cwd=APPS) as server,
+        Wire(server.address) as wire,
+    ):
+        assert wire.send(request("/before")).answer().status == 200
+        path.rename(rotated)
+        assert wire.send(request("/between")).answer().status == 200
+        reopen_log(server)
+        while not path.exists():
+            assert wire.send(request("/meanwhile")).answer().status == 200
+        assert wire.send(request("/after")).answer().status == 200
+    old, new = rotated.read_text(), path.read_text()
+    assert "GET /before " in old
+    assert "GET /between " in old
+    assert "GET /after " in new
+    assert "GET /after " not in old
+
+
+def test_opening_the_log_again_disturbs_no_request(
+    interface: str, start: Start, tmp_path: Path, fifo: Fifo
+) -> None:
+    path = tmp_path / "log"
+    server = start(
+        f"{interface}:app",
+        "-b",
+        "127.0.0.1:0",
+        f"--access-log-file={path}",
+        environment={"REQUEST_FIFO": fifo.path},
+    )
+    with Wire(server.wait_until_ready().address) as wire:
+        wire.send(request("/wait"))
+        server.wait_for_log("app waits")
+        path.unlink()
+        for _ in range(3):
+            reopen_log(server)
+        fifo.release()
+        assert wire.answer().status == 200
+    assert server.stop() == 0, server.log
+    assert path.read_text().count("GET /wait ") == 1
+
+
+def test_a_log_that_cannot_be_opened_again(interface: str, tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    arguments = (f"{interface}:app", f"--access-log-file={folder / 'log'}")
+    with serving(*arguments, cwd=APPS) as server, Wire(server.address) as wire:
+        folder.rename(tmp_path / "moved")
+        reopen_log(server)
+        told = server.wait_for_log(r"ERROR +cannot reopen the access log (\S+): .*No such file")
+        assert told[1] == str(folder / "log")
+        assert wire.send(request("/still")).answer().status == 200
+    assert "GET /still " in (tmp_path / "moved" / "log").read_text()
+
+
+def reopen_log(server: Server) -> None:
+    for worker in server.workers():
+        os.kill(worker, signal.SIGUSR1)
 
 
 @pytest.mark.parametrize("buffering", ["", "1"])

@@ -92,6 +92,18 @@ impl Engine {
         Ok(())
     }
 
+    /// Serves a connection that somebody else has made: one end of a socket pair, as a rule.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be duplicated or watched.
+    pub fn adopt(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let socket = socket.try_clone_to_owned()?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        self.clock.refresh();
+        self.welcome(socket, Peer::Unix);
+        Ok(())
+    }
+
     /// Ends accepting for good.
     pub(crate) fn forget_listeners(&mut self) {
         self.accounts.enter(State::Draining);
@@ -189,7 +201,9 @@ impl Engine {
     }
 
     fn welcome(&mut self, socket: OwnedFd, peer: Peer) {
-        let id = self.connections.insert(Connection::new(socket, peer));
+        let id = self
+            .connections
+            .insert(Connection::new(socket, peer, self.clock.millis()));
         self.accounts.accepted(self.connections.len());
         let watched = match self.connections.get(id) {
             Some(connection) => self.poller.add_connection(&connection.socket, id),

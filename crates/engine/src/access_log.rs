@@ -174,14 +174,16 @@ impl AccessLog {
     /// Opens the file again by its name, after a rotation.
     ///
     /// # Errors
-    /// When the file cannot be opened; the old one stays in use.
+    /// When the file cannot be opened, or so much waits to be written that the order finds no room; the old
+    /// one stays in use.
     pub(crate) fn reopen(&mut self) -> io::Result<()> {
         let sink = open(&self.target)?;
         self.hand_over();
-        if let Some(writer) = &self.writer {
-            let _behind = writer.batches.try_send(Order::Reopen(sink));
-        }
-        Ok(())
+        let ordered = match &self.writer {
+            Some(writer) => writer.batches.try_send(Order::Reopen(sink)),
+            None => Ok(()),
+        };
+        ordered.map_err(|_| io::Error::other("the writer is too far behind"))
     }
 }
 

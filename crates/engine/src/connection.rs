@@ -10,6 +10,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use bicorn_proto::http1::BodyReader;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SocketAddrAny, recv};
 
@@ -110,6 +111,8 @@ pub(crate) struct Connection {
     /// Where bytes wait for the peer; none while nothing waits.
     pub(crate) outbox: Option<Box<Outbox>>,
     pub(crate) exchange: Option<Box<Exchange>>,
+    /// When its last answer had left, or it was accepted.
+    pub(crate) used: Millis,
     /// When something must have happened, or zero.
     pub(crate) deadline: Millis,
     /// The tick of the wheel that this connection is entered for, or zero.
@@ -124,7 +127,7 @@ pub(crate) enum Received {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: OwnedFd, peer: Peer) -> Self {
+    pub(crate) fn new(socket: OwnedFd, peer: Peer, now: Millis) -> Self {
         Self {
             socket,
             peer,
@@ -134,6 +137,7 @@ impl Connection {
             inbox: Inbox::default(),
             outbox: None,
             exchange: None,
+            used: now,
             deadline: 0,
             tick: 0,
         }
@@ -217,13 +221,24 @@ impl Inbox {
 /// # Errors
 /// What `poll` gives; an interrupt by a signal is the end of the wait.
 pub fn await_readable(socket: BorrowedFd<'_>, deadline: Millis) -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    await_ready(socket, PollFlags::IN | PollFlags::RDHUP, deadline)
+}
+
+/// Waits until a socket can be written to; otherwise as [`await_readable`].
+///
+/// # Errors
+/// As [`await_readable`].
+pub fn await_writable(socket: BorrowedFd<'_>, deadline: Millis) -> io::Result<()> {
+    await_ready(socket, PollFlags::OUT, deadline)
+}
+
+fn await_ready(socket: BorrowedFd<'_>, flags: PollFlags, deadline: Millis) -> io::Result<()> {
     let left = deadline.saturating_sub(crate::clock::micros() / 1000);
     let timeout = Timespec {
         tv_sec: i64::try_from(left / 1000).unwrap_or(i64::MAX),
         tv_nsec: (left % 1000 * 1_000_000) as _,
     };
-    let mut descriptors = [PollFd::new(&socket, PollFlags::IN | PollFlags::RDHUP)];
+    let mut descriptors = [PollFd::new(&socket, flags)];
     match poll(&mut descriptors, (deadline != 0).then_some(&timeout)) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),

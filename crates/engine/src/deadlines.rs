@@ -39,6 +39,7 @@ impl Engine {
             }
         }
         self.look_at_listeners(now);
+        self.hurry(now);
         if self.log_due != 0 && self.log_due <= now {
             self.log_due = 0;
             self.log.iter_mut().for_each(AccessLog::hand_over);
@@ -107,6 +108,7 @@ impl Engine {
             log_due,
             self.accepting.due(),
             self.accounts.beat_due(),
+            self.next_hurry(),
         ];
         let due = due.into_iter().flatten().min();
         if due != self.armed && self.poller.arm(due).is_ok() {
@@ -141,9 +143,12 @@ impl Engine {
         self.set_deadline(id, deadline);
     }
 
-    /// A body came too slowly, or the peer takes nothing of the answer.
+    /// A body came too slowly, the peer takes nothing of the answer, or there was no place in time.
     fn expire_exchange(&mut self, id: ConnectionId) {
         let now = self.clock.millis();
+        if let Some(waiting) = self.waiting_exchange(id) {
+            return self.turn_away(waiting);
+        }
         if let Some(event) = self.receive_content(id) {
             self.announce(event);
         }

@@ -1,19 +1,19 @@
-//! The engine: turns, accepting, deadlines and the ends of connections.
+//! The engine: turns, accepting and the ends of connections.
 //!
-//! Owns the connections and the order in which they are served. Reading requests is in `intake`,
-//! answering them in `reply`; both are further methods of [`Engine`].
+//! Owns the connections and the order in which they are served. Further methods of [`Engine`] are in
+//! `intake` (reading requests), `admission` (which of them wait), `reply` (answering), `deadlines`,
+//! `linger` (closing) and `drain` (the end).
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use rustix::net::{Shutdown, shutdown};
-
 use crate::accepting::Accepting;
 use crate::access_log::{AccessLog, LogDraft, Outcome};
 use crate::accounts::Accounts;
+use crate::admission::Admission;
 use crate::clock::{Clock, Millis};
-use crate::connection::{Connection, Local, Marks, Peer, Phase, Received};
+use crate::connection::{Connection, Local, Marks, Peer, Phase};
 use crate::exchange::{Exchange, ExchangeId, InboundRequest, Waiting};
 use crate::outbox::Outbox;
 pub use crate::poller::Batch;
@@ -23,10 +23,6 @@ use crate::settings::Settings;
 use crate::table::{ConnectionId, Table};
 use crate::wheel::Wheel;
 
-/// How long, and for how many bytes, a connection is read after our last answer, so that no reset
-/// overtakes it (RFC 9112 section 9.6).
-const LINGER: Millis = 5_000;
-const LINGER_BUDGET: usize = 16 * 1024 * 1024;
 /// How long lines may wait for company before they go to the log.
 const LOG_DELAY: Millis = 100;
 /// Most steps of connections in one turn. What is left over, as where one peer sends without pause or
@@ -53,6 +49,8 @@ pub enum Event {
 pub(crate) enum Stage {
     Serving,
     Draining,
+    /// As draining, and answers that are still under way are to be ended.
+    Hurrying,
     Drained,
 }
 
@@ -81,6 +79,9 @@ pub struct Engine {
     /// Where a head and a small body are put together before they leave in one call.
     pub(crate) assembly: Vec<u8>,
     pub(crate) stage: Stage,
+    /// When draining turns into hurrying, or zero.
+    pub(crate) hurry_due: Millis,
+    pub(crate) admission: Option<Admission>,
     /// Whether events are being handed out, so that nobody has to be woken for new ones.
     pub(crate) in_turn: bool,
     /// Whether the clock was read since the application was called, at the end of its answer.
@@ -102,6 +103,7 @@ impl Engine {
         let clock = Clock::new();
         let wheel = Wheel::new(clock.millis());
         let accounts = Accounts::new(board, millis(settings.beat_interval))?;
+        let admission = settings.concurrency.map(Admission::new);
         Ok(Self {
             settings,
             poller: Poller::new(accounts.bell())?,
@@ -121,6 +123,8 @@ impl Engine {
             outboxes: Vec::new(),
             assembly: Vec::with_capacity(4096),
             stage: Stage::Serving,
+            hurry_due: 0,
+            admission,
             in_turn: false,
             is_time_known: false,
             steps_left: 0,
@@ -215,8 +219,11 @@ impl Engine {
             if self.steps_left == 0 {
                 return None;
             }
-            let id = self.work.pop_front()?;
             self.steps_left -= 1;
+            if let Some(event) = self.admit_next() {
+                return Some(event);
+            }
+            let id = self.work.pop_front()?;
             if let Some(event) = self.advance(id) {
                 return Some(event);
             }
@@ -226,17 +233,20 @@ impl Engine {
     /// Ends a turn: what was gathered leaves, and the timer is set.
     pub fn end_turn(&mut self) {
         self.flush_gathered();
-        if self.stage == Stage::Draining && self.connections.len() == 0 {
-            self.stage = Stage::Drained;
-            self.events.push_back(Event::Drained);
-        }
+        self.end_drain();
         self.make_room();
         self.accounts.end_turn(self.connections.len());
         self.in_turn = false;
         self.set_timer();
-        if !self.events.is_empty() || !self.work.is_empty() || !self.gathering.is_empty() {
+        if self.has_more() {
             self.poller.wake();
         }
+    }
+
+    /// Whether there is something to do that no descriptor will tell of.
+    fn has_more(&self) -> bool {
+        !(self.events.is_empty() && self.work.is_empty() && self.gathering.is_empty())
+            || self.admission.as_ref().is_some_and(Admission::is_due)
     }
 
     /// Whether this turn has more to do.
@@ -288,27 +298,6 @@ impl Engine {
         let connection = self.connections.get(id.connection)?;
         connection.exchange.as_ref()?;
         Some((connection.socket.as_raw_fd(), connection.deadline))
-    }
-
-    /// Stops accepting, closes idle connections, and ends the others with the answer that is under
-    /// way. [`Event::Drained`] follows when none is left.
-    pub fn drain(&mut self) {
-        if self.stage != Stage::Serving {
-            return;
-        }
-        self.stage = Stage::Draining;
-        self.accept_waiting();
-        self.forget_listeners();
-        for id in self.connections.ids() {
-            // An idle connection is read once more: a request already on the wire is answered.
-            if let Some(connection) = self.connections.get_mut(id)
-                && connection.is_between_requests()
-            {
-                connection.marks.set(Marks::READABLE);
-                self.schedule(id);
-            }
-        }
-        self.poller.wake();
     }
 
     /// Opens the access log's file again by its name.
@@ -400,48 +389,6 @@ impl Engine {
         }
     }
 
-    /// Ends our side, and stays until the peer has ended its own, within bounds.
-    pub(crate) fn linger(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        if shutdown(&connection.socket, Shutdown::Write).is_err() {
-            return self.drop_connection(id);
-        }
-        connection.phase = Phase::Lingering {
-            budget: LINGER_BUDGET,
-        };
-        connection.inbox = crate::connection::Inbox::default();
-        connection.marks.set(Marks::READABLE);
-        self.set_deadline(id, self.clock.millis() + LINGER);
-        self.schedule(id);
-    }
-
-    fn linger_on(&mut self, id: ConnectionId) {
-        let mut request = self.take_request();
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        let received = connection.receive(&mut request.buffer);
-        self.recycle(request);
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        let Phase::Lingering { budget } = &mut connection.phase else {
-            return;
-        };
-        match received {
-            Received::Nothing => {}
-            Received::Bytes(count) if count < *budget => {
-                *budget -= count;
-                if connection.marks.has(Marks::READABLE) {
-                    self.schedule(id);
-                }
-            }
-            _ => self.drop_connection(id),
-        }
-    }
-
     /// Closes a connection now, and tells an application that waits on it.
     pub(crate) fn drop_connection(&mut self, id: ConnectionId) {
         let Some(mut connection) = self.connections.remove(id) else {
@@ -470,6 +417,7 @@ impl Engine {
         self.is_time_known = true;
         let micros = self.clock.micros().saturating_sub(exchange.started);
         self.accounts.exchange_ended(exchange.place, micros);
+        self.forget_ticket(exchange.ticket);
         if let Some(draft) = &exchange.log {
             let outcome = Outcome {
                 status: exchange.status,

@@ -55,6 +55,11 @@ impl InboundRequest {
         })
     }
 
+    /// Bytes at hand: of a copy, those of the head.
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The bytes that a part of the head stands for.
     #[must_use]
     pub fn bytes(&self, span: Span) -> &[u8] {
@@ -69,6 +74,8 @@ pub enum Intake {
     Content(Content, bool),
     /// Nothing has arrived yet; an [`crate::Event::Wake`] follows.
     Pending,
+    /// The worker ends, and asks the application to end its answer. The peer is still there. Told once.
+    Ending,
     /// The peer is gone, or the exchange has ended.
     Gone,
 }
@@ -114,8 +121,12 @@ pub(crate) struct Exchange {
     pub(crate) outbound: Outbound,
     pub(crate) waiting: Waiting,
     pub(crate) content: Content,
-    /// The request, while it waits for its body before it goes to the application.
+    /// The request, while it waits for its body or for a place before it goes to the application.
     pub(crate) held: Option<Box<InboundRequest>>,
+    /// Its number among those that wait for a place, or zero.
+    pub(crate) ticket: u64,
+    /// Whether the application was asked to end its answer, because the worker ends.
+    pub(crate) is_asked_to_end: bool,
     pub(crate) pace: Pace,
     /// When the peer must have taken something, or zero.
     pub(crate) stall_deadline: Millis,
@@ -127,6 +138,16 @@ pub(crate) struct Exchange {
     pub(crate) place: Place,
     pub(crate) status: u16,
     pub(crate) sent: u64,
+}
+
+impl Exchange {
+    /// The application gets the request now, whose body was not read while that waited for a place.
+    pub(crate) fn go_on(&mut self, now: Millis) {
+        // A client that waits for 100 (Continue) goes on waiting, until the application reads.
+        if self.expectation == Expectation::None {
+            self.pace.resume(now);
+        }
+    }
 }
 
 /// What matters of a method for framing the answer.
@@ -153,6 +174,12 @@ impl Pace {
             return 0;
         }
         self.began + grace + self.received.saturating_mul(1000) / rate
+    }
+
+    pub(crate) fn pause(&mut self, now: Millis) {
+        if self.paused == 0 {
+            self.paused = now;
+        }
     }
 
     pub(crate) fn resume(&mut self, now: Millis) {

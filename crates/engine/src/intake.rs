@@ -58,14 +58,16 @@ impl Engine {
         };
         if connection.is_between_requests() {
             if self.stage != Stage::Serving {
-                self.drop_connection(id);
+                self.close_idle(id);
             }
             return;
         }
         self.accounts
             .received(connection.inbox.bytes().len().saturating_sub(before));
         let is_readable = connection.marks.has(Marks::READABLE);
-        if matches!(connection.phase, Phase::Idle) {
+        // While draining, also on a new connection, which has waited for its first byte on other terms.
+        let is_first = before == 0 && self.stage != Stage::Serving;
+        if is_first || matches!(connection.phase, Phase::Idle) {
             self.set_deadline(
                 id,
                 self.clock.millis() + millis(self.settings.header_timeout),
@@ -132,6 +134,8 @@ impl Engine {
             waiting: Waiting::default(),
             content: Content::new(),
             held: None,
+            ticket: 0,
+            is_asked_to_end: false,
             pace: Pace {
                 began: self.clock.millis(),
                 received: 0,
@@ -155,7 +159,7 @@ impl Engine {
             serial: connection.serial,
         };
         if request.head.framing == Framing::Empty {
-            return Some(Event::Request(id, request));
+            return self.offer(id, request, length);
         }
         self.begin_content(id, request, length)
     }
@@ -176,7 +180,7 @@ impl Engine {
         let now = self.clock.millis();
         let exchange = self.exchange_mut(id)?;
         if matches!(exchange.inbound, Inbound::Complete) {
-            return Some(Event::Request(id, request));
+            return self.offer(id, request, length);
         }
         if is_stream {
             if exchange.expectation == Expectation::Continue {
@@ -185,7 +189,7 @@ impl Engine {
             }
             self.refresh_deadline(id.connection);
             self.schedule(id.connection);
-            return Some(Event::Request(id, request));
+            return self.offer(id, request, length);
         }
         exchange.held = Some(request.compact(length));
         self.recycle(request);
@@ -214,6 +218,13 @@ impl Engine {
             connection: id,
             serial,
         };
+        if exchange.ticket != 0 {
+            // Nothing more is read for it. Whoever ends its side while it waits is gone, as a rule.
+            if is_ended {
+                self.turn_away(name);
+            }
+            return None;
+        }
         if !matches!(exchange.inbound, Inbound::Reading(_)) {
             return (is_ended && std::mem::take(&mut exchange.waiting.content))
                 .then_some(Event::Wake(name));
@@ -260,17 +271,15 @@ impl Engine {
         let exchange = connection.exchange.as_mut()?;
         let is_complete = matches!(exchange.inbound, Inbound::Complete);
         let has_news = is_complete || !exchange.content.is_empty();
-        let event = if is_complete && let Some(request) = exchange.held.take() {
-            Some(Event::Request(id, request))
-        } else if has_news && std::mem::take(&mut exchange.waiting.content) {
-            Some(Event::Wake(id))
-        } else {
-            None
-        };
+        if is_complete && let Some(request) = exchange.held.take() {
+            let length = request.len();
+            return self.offer(id, request, length);
+        }
+        let is_awaited = has_news && std::mem::take(&mut exchange.waiting.content);
         if is_readable && !is_complete {
             self.schedule(id.connection);
         }
-        event
+        is_awaited.then_some(Event::Wake(id))
     }
 
     /// The peer ended before its request did.
@@ -378,32 +387,40 @@ impl Engine {
             }
             // Also where the peer has ended: it may have done so because it has said all.
             Inbound::Complete => Intake::Content(Content::new(), false),
-            Inbound::Reading(_) => {
-                exchange.waiting.content = true;
-                Intake::Pending
-            }
+            Inbound::Reading(_) => self.nothing_yet(id),
         }
     }
 
-    /// Asks to be woken when the peer of an exchange leaves; whether it has left already.
-    pub fn watch_peer(&mut self, id: ExchangeId) -> bool {
+    /// What a reader hears that has read all: nothing yet, that the worker ends, or that the peer has left.
+    /// If it is nothing, an [`Event::Wake`] follows.
+    pub fn watch_peer(&mut self, id: ExchangeId) -> Intake {
         let Some(connection) = self.connections.get_mut(id.connection) else {
-            return true;
+            return Intake::Gone;
         };
         let is_ended = connection.marks.has(Marks::ENDED);
-        match &mut connection.exchange {
+        match &connection.exchange {
             Some(exchange)
                 if connection.serial == id.serial && exchange.outbound != Outbound::Complete =>
             {
                 if is_ended {
                     connection.marks.set(Marks::TOLD);
-                } else {
-                    exchange.waiting.content = true;
+                    return Intake::Gone;
                 }
-                is_ended
+                self.nothing_yet(id)
             }
-            _ => true,
+            _ => Intake::Gone,
         }
+    }
+
+    /// What a reader gets for whom nothing has arrived.
+    fn nothing_yet(&mut self, id: ExchangeId) -> Intake {
+        if self.asks_to_end(id) {
+            return Intake::Ending;
+        }
+        if let Some(exchange) = self.exchange_mut(id) {
+            exchange.waiting.content = true;
+        }
+        Intake::Pending
     }
 
     fn has_unread_socket(&mut self, id: ExchangeId) -> bool {

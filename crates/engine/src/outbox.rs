@@ -146,10 +146,27 @@ impl Outbox {
         }
     }
 
+    /// Whether the temporary file has reached a size, and some of it still waits. It only grows until it is
+    /// sent to its end, when the next one begins.
+    pub(crate) fn has_spilled(&self, size: u64) -> bool {
+        self.spill
+            .as_ref()
+            .is_some_and(|spill| spill.written >= size)
+            && self.has_spilled_segment()
+    }
+
+    fn has_spilled_segment(&self) -> bool {
+        let is_spilled = |segment: &Segment| matches!(segment, Segment::Spilled { .. });
+        self.segments.iter().any(is_spilled)
+    }
+
     /// Moves the bytes at the queue's end to a temporary file when more than `most` wait in memory.
     pub(crate) fn spill(&mut self, most: usize) -> io::Result<()> {
         if self.queued <= most {
             return Ok(());
+        }
+        if !self.has_spilled_segment() {
+            self.spill = None;
         }
         let kept = self
             .segments
@@ -399,6 +416,28 @@ mod tests {
             receive(&mut outbox, &socket, &mut peer, expected.len()),
             expected
         );
+    }
+
+    #[test]
+    fn a_file_that_was_sent_to_its_end_is_not_written_on() {
+        let (socket, mut peer) = pair();
+        let mut outbox = Outbox::default();
+        for round in 0..3_u8 {
+            // More than the socket takes at once, and something in memory behind it.
+            outbox.push(&&vec![round; 2_000_000][..], 0);
+            outbox.spill(0).unwrap();
+            assert!(outbox.has_spilled(2_000_000) && !outbox.has_spilled(2_000_001));
+            outbox.gather(|buffer| buffer.push(b'|'));
+            let mut received = vec![0; 2_000_000];
+            let mut at = 0;
+            while at < received.len() {
+                outbox.flush(&socket);
+                at += peer.read(&mut received[at..]).unwrap();
+            }
+            assert!(received.ends_with(&[round]) && !outbox.has_spilled(1));
+            outbox.flush(&socket);
+            peer.read_exact(&mut [0]).unwrap();
+        }
     }
 
     #[test]

@@ -1,13 +1,18 @@
-//! Refusing: the answer to bytes that are no acceptable request, and the end of their connection.
+//! Answers that no application has given: to bytes that are no acceptable request, whose connection they end,
+//! and to requests that the application fails or has no place for.
 
 use bicorn_proto::Refusal;
-use bicorn_proto::http1::{Persistence, ResponseHead, Version, response};
+use bicorn_proto::http1::{HeadError, Persistence, ResponseHead, Version, response};
 
 use crate::access_log::{LogDraft, Outcome};
 use crate::connection::Phase;
 use crate::engine::{Engine, Event, millis};
 use crate::exchange::{ExchangeId, Inbound, Outbound};
+use crate::reply::Part;
 use crate::table::ConnectionId;
+
+/// Seconds after which a client that found no place may try again (RFC 9110 section 10.2.3).
+const RETRY_AFTER: &[u8] = b"1";
 
 impl Engine {
     /// Answers a request that is refused, if nothing was answered yet, and ends the connection.
@@ -54,6 +59,36 @@ impl Engine {
         event
     }
 
+    /// Answers a request that there is no place for. It was a good one, so its connection goes on.
+    pub(crate) fn answer_overload(&mut self, id: ExchangeId) {
+        let refusal = Refusal::Overload;
+        let head = plain_head(refusal.status()).and_then(|mut head| {
+            head.field(b"retry-after", RETRY_AFTER)?;
+            Ok(head)
+        });
+        self.answer_instead(id, head, refusal.reason());
+    }
+
+    /// Answers with one sentence in the application's place.
+    pub(crate) fn answer_instead(
+        &mut self,
+        id: ExchangeId,
+        head: Result<ResponseHead, HeadError>,
+        sentence: &str,
+    ) {
+        let body = format!("{sentence}\n");
+        if let Ok(head) = head {
+            let part = Part {
+                head: Some(&head),
+                body: body.as_bytes(),
+                end: true,
+            };
+            // The peer may have left, which is as good.
+            let _gone = self.send(id, &part);
+        }
+        self.accounts.failed();
+    }
+
     fn say_farewell(&mut self, id: ConnectionId, text: &[u8]) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
@@ -67,16 +102,19 @@ impl Engine {
     }
 }
 
+/// The head of an answer that is one sentence.
+pub(crate) fn plain_head(status: u16) -> Result<ResponseHead, HeadError> {
+    let mut head = ResponseHead::default();
+    head.begin(status, None)?;
+    head.field(b"content-type", b"text/plain; charset=utf-8")?;
+    Ok(head)
+}
+
 /// A refusal's answer: the status and one sentence, and the end of the connection.
 fn refusal_text(refusal: Refusal, date_line: &[u8]) -> Vec<u8> {
-    let mut head = ResponseHead::default();
     let reason = refusal.reason().as_bytes();
     let mut text = Vec::with_capacity(256);
-    if head.begin(refusal.status(), None).is_ok()
-        && head
-            .field(b"content-type", b"text/plain; charset=utf-8")
-            .is_ok()
-    {
+    if let Ok(head) = plain_head(refusal.status()) {
         let around = response::Circumstances {
             version: Version::Http11,
             is_head: false,

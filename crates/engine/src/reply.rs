@@ -15,6 +15,7 @@ use crate::engine::{Engine, Event, Stage, millis};
 use crate::exchange::{Exchange, ExchangeId, Inbound, MethodKind, Outbound};
 use crate::intake::is_worth_discarding;
 use crate::outbox::{COPY_BELOW, Flow, Outbox, Payload};
+use crate::refuse::plain_head;
 use crate::table::ConnectionId;
 
 /// Gathered bytes leave at this size without waiting for the end of the turn, and a writer is
@@ -24,6 +25,9 @@ const HIGH_WATER: usize = 64 * 1024;
 const LOW_WATER: usize = 16 * 1024;
 /// Bytes that may wait in memory for a peer whose writer cannot be suspended.
 const SPILL_ABOVE: usize = 1024 * 1024;
+/// Bytes that one response may have in a temporary file. Then its writer waits all the same, until they have
+/// left: one that produces without end would fill the disk.
+const SPILL_MOST: u64 = 256 * 1024 * 1024;
 /// Whole answers that leave together at most. The kernel's way of sending is cold in the processor's
 /// caches after a large application has run; one cold run for several answers is cheaper than one each.
 const GATHERED_ANSWERS: usize = 16;
@@ -76,6 +80,9 @@ impl Engine {
         part: &Part<'_, impl Payload>,
     ) -> Result<Sent, ReplyError> {
         let writer = self.open(id, part.head, part.body.bytes().len() as u64, part.end)?;
+        if part.head.is_some() {
+            self.hurry_up(id.connection);
+        }
         let connection = self
             .connections
             .get_mut(id.connection)
@@ -194,9 +201,10 @@ impl Engine {
     /// visibly broken off where something was, and not at all where all was. Whether there was still
     /// a peer that waited.
     pub fn fail(&mut self, id: ExchangeId) -> bool {
-        let Some(outbound) = self.exchange_mut(id).map(|exchange| exchange.outbound) else {
+        let Some(exchange) = self.exchange_mut(id) else {
             return false;
         };
+        let (outbound, is_asked_to_end) = (exchange.outbound, exchange.is_asked_to_end);
         let connection = self.connections.get(id.connection);
         if connection.is_some_and(|connection| connection.marks.has(Marks::TOLD)) {
             self.drop_connection(id.connection);
@@ -204,26 +212,13 @@ impl Engine {
         }
         match outbound {
             Outbound::Pending => {
-                let mut head = ResponseHead::default();
-                let body = &b"Internal Server Error\n"[..];
-                if head.begin(500, None).is_ok()
-                    && head
-                        .field(b"content-type", b"text/plain; charset=utf-8")
-                        .is_ok()
-                {
-                    // The peer may have left, which is as good.
-                    let _gone = self.send(
-                        id,
-                        &Part {
-                            head: Some(&head),
-                            body,
-                            end: true,
-                        },
-                    );
-                }
-                self.accounts.failed();
+                self.answer_instead(id, plain_head(500), "Internal Server Error");
             }
-            Outbound::Open(writer) => self.break_off(id.connection, writer),
+            Outbound::Open(writer) => {
+                self.break_off(id.connection, writer);
+                // One that takes the worker's end for the peer's leaves its answer as it is, and may.
+                return !is_asked_to_end;
+            }
             Outbound::Complete => return false,
         }
         true
@@ -407,12 +402,27 @@ impl Engine {
         if outbox.spill(SPILL_ABOVE).is_err() {
             // No room on disk: what was announced cannot be kept, and the peer must see it.
             self.drop_connection(id.connection);
+            return Sent::Done;
         }
         if end {
             return Sent::Done;
         }
+        let is_full = outbox.has_spilled(SPILL_MOST);
         self.keep_trying(id.connection, 0);
-        Sent::Gathered
+        if is_full { Sent::Full } else { Sent::Gathered }
+    }
+
+    /// Sends what it can of a response that [`Sent::Full`] was said of, for a writer that waits in its own
+    /// thread; whether that may go on.
+    ///
+    /// # Errors
+    /// [`ReplyError::Gone`].
+    pub fn send_spilled(&mut self, id: ExchangeId) -> Result<bool, ReplyError> {
+        self.flush_waiting();
+        self.exchange_mut(id).ok_or(ReplyError::Gone)?;
+        let connection = self.connections.get(id.connection);
+        let outbox = connection.and_then(|connection| connection.outbox.as_ref());
+        Ok(outbox.is_none_or(|outbox| !outbox.has_spilled(SPILL_MOST)))
     }
 
     /// Sends bytes that belong to no response's body, behind what waits already.
@@ -537,8 +547,8 @@ impl Engine {
         let (peer, serial) = (connection.peer, connection.serial);
         self.end_exchange(peer, &exchange);
         self.release(id, serial, exchange.waiting);
-        let keeps =
-            exchange.answer_persistence == Persistence::Keep && self.stage == Stage::Serving;
+        // Also while draining: an answer that promised it had left before, and another one has to take it back.
+        let keeps = exchange.answer_persistence == Persistence::Keep;
         match exchange.inbound {
             Inbound::Reading(body) if keeps => self.begin_discard(id, body),
             Inbound::Complete if keeps => self.become_idle(id),
@@ -550,11 +560,13 @@ impl Engine {
 
     /// Waits for the next request, from the moment that the clock was read last.
     pub(crate) fn become_idle(&mut self, id: ConnectionId) {
-        let deadline: Millis = self.clock.millis() + millis(self.settings.keep_alive_timeout);
+        let now = self.clock.millis();
+        let deadline = self.idle_end(now);
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
         connection.phase = Phase::Idle;
+        connection.used = now;
         connection.marks.clear(Marks::TOLD);
         if !connection.inbox.is_empty() || connection.marks.has(Marks::READABLE) {
             self.schedule(id);

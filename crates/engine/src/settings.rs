@@ -22,6 +22,11 @@ pub struct Settings {
     pub body_rate_grace: Duration,
     /// How long a peer may take nothing of a response before the connection is dropped.
     pub write_timeout: Duration,
+    /// Bounds on what the application has in hand at once, if there are any.
+    pub concurrency: Option<Concurrency>,
+    /// How long after [`crate::Engine::drain`] an application that has begun its answer is asked to end it;
+    /// none for applications that cannot be asked.
+    pub stream_grace: Option<Duration>,
     /// What happens to a request body before the application is called.
     pub body_mode: BodyMode,
     /// Whether what a slow peer does not take goes to a temporary file, for applications that cannot be
@@ -40,6 +45,17 @@ pub struct Settings {
     pub beat_interval: Duration,
     /// Where access log lines go, if anywhere.
     pub access_log: Option<LogTarget>,
+}
+
+/// Bounds on what an application has in hand at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concurrency {
+    /// Requests that it has in hand at most, each from its call to its return. More wait.
+    pub most: usize,
+    /// Requests that wait at most; more are answered 503.
+    pub queue: usize,
+    /// How long a request waits before it is answered 503.
+    pub patience: Duration,
 }
 
 /// What happens to a request body before the application is called.

@@ -15,7 +15,8 @@ pub enum Fault {
 }
 
 /// A reason to refuse a request. The connection is closed after the answer: once the framing is in
-/// doubt, nothing behind it can be believed (RFC 9112 section 11.2).
+/// doubt, nothing behind it can be believed (RFC 9112 section 11.2). [`Refusal::Overload`] alone leaves
+/// it as it is, for its request was a good one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The request line is not `method SP request-target SP HTTP-version` (RFC 9112 section 3).
@@ -64,11 +65,13 @@ pub enum Refusal {
     BodyTooLong,
     /// The head or the body did not arrive in time.
     Timeout,
+    /// The application has as much in hand as it may, and as much waits for it (RFC 9110 section 15.6.4).
+    Overload,
 }
 
 impl Refusal {
     /// All reasons, for tests and documentation that walk them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::RequestLine,
         Self::BareLineBreak,
         Self::LeadingEmptyLines,
@@ -92,6 +95,7 @@ impl Refusal {
         Self::TooManyFields,
         Self::BodyTooLong,
         Self::Timeout,
+        Self::Overload,
     ];
 
     /// The status that the peer is answered with (RFC 9110 section 15, RFC 6585 section 5).
@@ -105,6 +109,7 @@ impl Refusal {
             Self::HeaderSectionTooLong | Self::TooManyFields => 431,
             Self::BodyTooLong => 413,
             Self::Timeout => 408,
+            Self::Overload => 503,
             _ => 400,
         }
     }
@@ -117,7 +122,8 @@ impl Refusal {
             | Self::HeaderSectionTooLong
             | Self::TooManyFields
             | Self::BodyTooLong
-            | Self::Timeout => Fault::Limit,
+            | Self::Timeout
+            | Self::Overload => Fault::Limit,
             _ => Fault::Peer,
         }
     }
@@ -149,6 +155,7 @@ impl Refusal {
             Self::TooManyFields => "too many header fields",
             Self::BodyTooLong => "request body too long",
             Self::Timeout => "the request did not arrive in time",
+            Self::Overload => "too many requests at once",
         }
     }
 }
@@ -180,6 +187,6 @@ mod tests {
             .filter(|r| r.fault() == Fault::Limit)
             .map(Refusal::status)
             .collect();
-        assert_eq!(limits, [414, 431, 431, 413, 408]);
+        assert_eq!(limits, [414, 431, 431, 413, 408, 503]);
     }
 }

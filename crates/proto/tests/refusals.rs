@@ -18,8 +18,8 @@ const TIGHT: Limits = Limits {
     body: 32,
 };
 
-/// What has no bytes of its own: time is the engine's.
-const WITHOUT_BYTES: [Refusal; 1] = [Refusal::Timeout];
+/// What has no bytes of its own: time is the engine's, and so is how much an application has in hand.
+const WITHOUT_BYTES: [Refusal; 2] = [Refusal::Timeout, Refusal::Overload];
 
 struct Case {
     refusal: Refusal,

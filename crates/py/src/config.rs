@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use bicorn_engine::{BodyMode, LogTarget, Settings};
+use bicorn_engine::{BodyMode, Concurrency, LogTarget, Settings};
 use bicorn_proto::Limits;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -33,6 +33,10 @@ pub struct Attributes {
     wsgi_body: String,
     wsgi_body_memory: usize,
     root_path: String,
+    max_concurrency: usize,
+    max_queue: usize,
+    queue_timeout: f64,
+    stream_grace: f64,
 }
 
 /// The gateway's part in the engine's settings.
@@ -65,6 +69,11 @@ impl Attributes {
             body_rate: self.body_rate,
             body_rate_grace: seconds(self.body_rate_grace)?,
             write_timeout: seconds(self.write_timeout)?,
+            concurrency: self.concurrency(interface)?,
+            stream_grace: match interface {
+                Interface::Asgi => Some(seconds(self.stream_grace)?),
+                Interface::Wsgi => None,
+            },
             body_mode: if buffers {
                 BodyMode::Buffer(self.wsgi_body_memory)
             } else {
@@ -83,6 +92,18 @@ impl Attributes {
                     path => LogTarget::File(path.into()),
                 }),
         })
+    }
+
+    /// The thread that polls is the one that calls a WSGI application, so that has one request in hand anyway.
+    fn concurrency(&self, interface: Interface) -> PyResult<Option<Concurrency>> {
+        if interface == Interface::Wsgi || self.max_concurrency == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Concurrency {
+            most: self.max_concurrency,
+            queue: self.max_queue,
+            patience: seconds(self.queue_timeout)?,
+        }))
     }
 }
 

@@ -4,7 +4,7 @@
 //! the thread that polls and the flush watcher take it, with threads each that answers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bicorn_engine::{Engine, ExchangeId, Payload};
 use pyo3::prelude::*;
@@ -15,12 +15,15 @@ pub struct Core {
     engine: Mutex<Engine>,
     /// Whether a turn is being worked through; its end sends what was gathered.
     in_turn: AtomicBool,
+    /// Whether requests have to be given back.
+    has_places: bool,
 }
 
 impl Core {
     /// Wraps an engine.
     pub const fn new(engine: Engine) -> Self {
         Self {
+            has_places: engine.has_places(),
             engine: Mutex::new(engine),
             in_turn: AtomicBool::new(false),
         }
@@ -40,6 +43,22 @@ impl Core {
     /// Says that a turn begins or ends.
     pub fn set_in_turn(&self, value: bool) {
         self.in_turn.store(value, Ordering::Relaxed);
+    }
+}
+
+/// A request's place among those that the application has in hand, until it is dropped.
+pub struct Place(Arc<Core>);
+
+impl Place {
+    /// The place that the engine has given to a request with its event, where it counts them.
+    pub fn of_request(core: &Arc<Core>) -> Option<Self> {
+        core.has_places.then(|| Self(Arc::clone(core)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.lock().give_back();
     }
 }
 

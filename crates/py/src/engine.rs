@@ -88,7 +88,7 @@ impl Engine {
     fn run(&self, py: Python<'_>) -> PyResult<()> {
         let mut batch = Batch::new();
         let mut was_busy = false;
-        while !self.stopping.load(Ordering::Acquire) {
+        while !self.stopping.swap(false, Ordering::AcqRel) {
             was_busy = self.wait(py, &mut batch, was_busy)?;
             self.core.lock().begin_turn_with(&batch);
             self.work_through(py);
@@ -106,6 +106,12 @@ impl Engine {
         // SAFETY: the caller holds the descriptor open for the length of this call.
         let socket = unsafe { BorrowedFd::borrow_raw(fd) };
         Ok(self.core.lock().add_listener(socket)?)
+    }
+
+    fn adopt_connection(&self, fd: RawFd) -> PyResult<()> {
+        // SAFETY: the caller holds the descriptor open for the length of this call.
+        let socket = unsafe { BorrowedFd::borrow_raw(fd) };
+        Ok(self.core.lock().adopt(socket)?)
     }
 
     fn drain(&self, done: Py<PyAny>) {

@@ -2,9 +2,10 @@
 
     asyncio_host.py   ASGI on asyncio or uvloop
     plain.py          WSGI on the engine's own loop
+    warmup.py         the request that a worker makes of its own application
 
-A host makes an engine and a gateway, listens, says that it is ready, and drains when it is told to stop. It
-knows its loop, and nothing of HTTP or of the parent.
+A host makes an engine and a gateway, warms the application up, listens, says that it is ready, and drains when it
+is told to stop. It knows its loop, and nothing of HTTP or of the parent.
 """
 
 from __future__ import annotations
@@ -63,24 +64,34 @@ class Job:
         self.worker = worker
 
     def engine(self, gateway: AsgiGateway | WsgiGateway) -> Engine:
-        """An engine that accepts connections: a port that accepts is a port that serves.
-
-        Raises `bicorn.errors.BindError` when another process was faster to listen on an address, and `ConfigError`
-        when the access log cannot be written.
-        """
+        """An engine, which accepts no connections yet. Raises `ConfigError` when the access log cannot be written."""
         from bicorn._native import Engine
 
         _try_access_log(self.config)
+        return Engine(self.config, gateway, *self.board, exhausted=complainer(self.logger))
+
+    def listen(self, engine: Engine) -> None:
+        """Has the engine accept connections, from when it answers them: a port that accepts is a port that serves.
+
+        Raises `bicorn.errors.BindError` when another process was faster to listen on an address.
+        """
         if self.config.daemon:
-            # The application has started, and the engine keeps standard output for itself.
+            # The application has started; and the engine has standard output, as it was, for its log.
             detach()
-        engine = Engine(self.config, gateway, *self.board, exhausted=complainer(self.logger))
+            engine.reopen_log()
         for listener in self.listeners:
             listener.listen(self.config.backlog)
             engine.add_listener(listener.fileno())
             # The engine has its own: what it stops listening on must not stay open here.
             listener.close()
-        return engine
+
+    def reopen_log(self, engine: Engine) -> None:
+        """Opens the access log again by its name, as after a rotation; where it cannot, the old file stays in use."""
+        try:
+            engine.reopen_log()
+        except OSError as error:
+            path = os.path.abspath(self.config.access_log_file)
+            self.logger.error("cannot reopen the access log %s: %s", path, error)
 
 
 def _try_access_log(config: Config) -> None:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from bicorn._native import AsgiGateway, Engine
 from bicorn.errors import ConfigError
 from bicorn.gateway.lifespan import Lifespan, Phase
+from bicorn.hosts.warmup import WarmUp
 from bicorn.log.report import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, MutableMapping
+    from collections.abc import Callable, Collection, Coroutine, MutableMapping
     from typing import Any
 
     from bicorn.hosts import Job
@@ -33,6 +34,8 @@ SHUTDOWN_GRACE = 5.0
 """Seconds that the lifespan has at least to shut down, when draining has used up ``graceful_timeout``."""
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
+_REOPEN = signal.SIGUSR1
+_SIGNALS = (*_STOP, _REOPEN)
 
 
 def loop_factory(choice: str) -> tuple[Callable[[], asyncio.AbstractEventLoop], str]:
@@ -56,20 +59,23 @@ def loop_factory(choice: str) -> tuple[Callable[[], asyncio.AbstractEventLoop], 
 def serve(job: Job, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """Serves until SIGTERM or SIGINT, and then until what is in flight is done.
 
-    Raises `bicorn.errors.AppStartupError` when the application's lifespan refuses to start.
+    Raises `bicorn.errors.AppStartupError` when the application's lifespan refuses to start, or the application to
+    answer the warm-up request.
     """
-    former = {number: signal.getsignal(number) for number in _STOP}
+    former = {number: signal.getsignal(number) for number in _SIGNALS}
     loop = factory()
     try:
         asyncio.set_event_loop(loop)
         _AsyncioHost(job, loop).run()
     finally:
         _end_what_is_left(loop)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         for number, handler in former.items():
             # Not left to the loop: asyncio closes the pipe of its handlers before it removes them, uvloop leaves
             # them behind.
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         asyncio.set_event_loop(None)
         loop.close()
 
@@ -84,11 +90,13 @@ class _AsyncioHost:
         self._context = contextvars.copy_context()
         self._stopping = asyncio.Event()
         self._deadline = 0.0
+        self._engine: Engine | None = None
         self._lifespan = self._make_lifespan()
 
     def run(self) -> None:
         for number in _STOP:
             self._loop.add_signal_handler(number, self._stop)
+        self._loop.add_signal_handler(_REOPEN, self._reopen_log)
         main = self._task(self._live(), "bicorn")
         while not main.done():
             try:
@@ -109,6 +117,10 @@ class _AsyncioHost:
             if self._lifespan is not None:
                 self._lifespan.abandon()
 
+    def _reopen_log(self) -> None:
+        if self._engine is not None:
+            self._job.reopen_log(self._engine)
+
     async def _live(self) -> None:
         """Start-up, requests, shutdown."""
         if self._lifespan is None:
@@ -117,9 +129,11 @@ class _AsyncioHost:
         life = self._task(self._lifespan.run(), "bicorn-lifespan")
         try:
             state = await self._lifespan.start_up()
-            if not self._stopping.is_set():
-                await self._serve(state)
-            await self._shut_down(self._lifespan, life)
+            try:
+                if not self._stopping.is_set():
+                    await self._serve(state)
+            finally:
+                await self._shut_down(self._lifespan, life)
         finally:
             await _cancel({life})
 
@@ -133,18 +147,36 @@ class _AsyncioHost:
             state=state,
             report=self._job.report,
         )
-        engine = self._job.engine(gateway)
+        engine = self._engine = self._job.engine(gateway)
         try:
             loop.add_reader(engine.fileno(), engine.poll)
-            self._job.worker.note_serving()
-            await self._stopping.wait()
-            self._job.worker.note_draining()
-            await self._drain(engine)
+            await self._warm_up(engine)
+            if not self._stopping.is_set():
+                self._job.listen(engine)
+                self._job.worker.note_serving()
+                await self._stopping.wait()
+                self._job.worker.note_draining()
+                await self._drain(engine)
         finally:
             loop.remove_reader(engine.fileno())
+            self._engine = None
             engine.close()
             # Nobody waits for their answers any more.
             await _cancel(_requests())
+
+    async def _warm_up(self, engine: Engine) -> None:
+        """Raises `bicorn.errors.AppStartupError` when the application does not answer as it should."""
+        if not self._job.config.warmup_path:
+            return
+        over = asyncio.Event()
+        warm_up = WarmUp(
+            self._job.config, engine, lambda: self._loop.call_soon_threadsafe(over.set)
+        )
+        await _one_of(over, self._stopping)
+        if self._stopping.is_set():
+            warm_up.abandon()
+        else:
+            warm_up.judge()
 
     async def _drain(self, engine: Engine) -> None:
         """Waits for the connections, and for what requests go on doing after they were answered."""
@@ -201,7 +233,14 @@ def _requests() -> set[asyncio.Task[Any]]:
     return {task for task in asyncio.all_tasks() if task.get_name() == REQUEST}
 
 
-async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
+async def _one_of(*events: asyncio.Event) -> None:
+    """Waits until the first of them comes."""
+    waits = {asyncio.ensure_future(event.wait()) for event in events}
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    await _cancel(waits)
+
+
+async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancels them, and gives them the time to clean up."""
     for task in tasks:
         task.cancel()

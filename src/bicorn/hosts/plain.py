@@ -11,6 +11,7 @@ import signal
 import threading
 
 from bicorn._native import Engine, WsgiGateway
+from bicorn.hosts.warmup import WarmUp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,25 +23,45 @@ INTERRUPTION_INTERVAL = 0.1
 """Seconds after which an application that was not interrupted is interrupted again."""
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
+_REOPEN = signal.SIGUSR1
+_SIGNALS = (*_STOP, _REOPEN)
 
 
 def serve(job: Job) -> None:
-    """Serves until SIGTERM or SIGINT, and then until what is in flight is done."""
+    """Serves until SIGTERM or SIGINT, and then until what is in flight is done.
+
+    Raises `bicorn.errors.AppStartupError` when the application does not answer the warm-up request as it should.
+    """
     gateway = WsgiGateway(job.app, multiprocess=job.config.workers > 1, report=job.report)
-    former = {number: signal.getsignal(number) for number in _STOP}
+    with contextlib.closing(job.engine(gateway)) as engine:
+        _warm_up(job, engine)
+        _serve(job, engine)
+
+
+def _warm_up(job: Job, engine: Engine) -> None:
+    """The signals have their defaults: nobody is connected, and one that ends the process may do so."""
+    if job.config.warmup_path:
+        warm_up = WarmUp(job.config, engine, engine.stop)
+        engine.run()
+        warm_up.judge()
+
+
+def _serve(job: Job, engine: Engine) -> None:
+    former = {number: signal.getsignal(number) for number in _SIGNALS}
     # A signal waits until there is somebody to take it: by default it would end the process, with whoever has
     # just connected.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        with contextlib.closing(job.engine(gateway)) as engine:
-            way_out = _WayOut(engine, job)
-            signal.set_wakeup_fd(engine.wakeup_fd(), warn_on_full_buffer=False)
-            for number in _STOP:
-                signal.signal(number, way_out.on_signal)
-            job.worker.note_serving()
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            way_out.run_engine()
-            signal.set_wakeup_fd(-1)
+        job.listen(engine)
+        way_out = _WayOut(engine, job)
+        signal.set_wakeup_fd(engine.wakeup_fd(), warn_on_full_buffer=False)
+        for number in _STOP:
+            signal.signal(number, way_out.on_signal)
+        signal.signal(_REOPEN, lambda _number, _frame: job.reopen_log(engine))
+        job.worker.note_serving()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        way_out.run_engine()
+        signal.set_wakeup_fd(-1)
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

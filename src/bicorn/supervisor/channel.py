@@ -20,7 +20,7 @@ _LONGEST = 256 * 1024
 
 class Message:
     """``text`` is the banner of a worker that is ready, or why one failed that exits with ``status``: in the last
-    line what is wrong, above it what the application itself says."""
+    line what is wrong, above it what the application itself says. A worker that drains has nothing to add."""
 
     __slots__ = ("kind", "status", "text")
 

@@ -1,4 +1,5 @@
-"""What a worker tells its parent: that it is ready, or why it will not be. A template tells of births besides.
+"""What a worker tells its parent: that it is ready, or why it will not be, and that it has begun to drain. A template
+tells of births besides.
 
 The format is explained where it is read, in `bicorn.supervisor.channel`.
 """
@@ -33,6 +34,10 @@ class Channel:
     def unborn(self, number: int, reason: str) -> None:
         """The order of this number could not become a process."""
         self._send("unborn", number, reason)
+
+    def draining(self) -> None:
+        """The worker accepts no more connections, and ends when what is in flight is done."""
+        self._send("draining", 0, "")
 
     def _send(self, kind: str, status: int, text: str) -> None:
         payload = text.encode("utf-8", "replace")

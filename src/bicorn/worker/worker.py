@@ -158,8 +158,12 @@ class Worker:
 
     def note_draining(self) -> None:
         self._enter(State.DRAINING)
+        self.inherited.channel.draining()
 
     def note_stopping(self) -> None:
+        if self.state is State.STARTING:
+            # There is nothing to drain.
+            self.inherited.channel.draining()
         self._enter(State.STOPPING)
 
     def _serve(self, loaded: LoadedApp) -> None:

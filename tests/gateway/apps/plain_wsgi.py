@@ -75,6 +75,17 @@ def large(environ: Environ, start_response: Start) -> Iterator[bytes]:
         yield BLOCK
 
 
+def endless(environ: Environ, start_response: Start) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    count = 0
+    try:
+        while True:
+            yield BLOCK
+            count += 1
+    finally:
+        print(f"produced {count * len(BLOCK) >> 20} MiB", flush=True)
+
+
 def own_fields(environ: Environ, start_response: Start) -> Iterable[bytes]:
     start_response("200 OK", [("Date", "yesterday"), ("Server", "mine")])
     return [b"own"]
@@ -89,5 +100,6 @@ ROUTES: dict[str, Callable[[Environ, Start], Iterable[bytes]]] = {
     "/closing": closing,
     "/stream": stream,
     "/large": large,
+    "/endless": endless,
     "/own-fields": own_fields,
 }

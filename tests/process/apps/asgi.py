@@ -20,8 +20,10 @@ async def app(
 ) -> None:
     if scope["type"] != "http":
         raise NotImplementedError(scope["type"])
-    body = await answer(scope["path"])
-    await send({"type": "http.response.start", "status": 200, "headers": []})
+    path = scope["path"]
+    body = await answer(path)
+    status = int(path.removeprefix("/status/")) if path.startswith("/status/") else 200
+    await send({"type": "http.response.start", "status": status, "headers": []})
     await send({"type": "http.response.body", "body": body})
 
 

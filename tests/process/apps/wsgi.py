@@ -11,8 +11,10 @@ if "LOAD_FIFO" in os.environ:
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-    body = answer(environ["PATH_INFO"])
-    start_response("200 OK", [("Content-Type", "text/plain")])
+    path = environ["PATH_INFO"]
+    body = answer(path)
+    status = path.removeprefix("/status/") if path.startswith("/status/") else "200 OK"
+    start_response(status, [("Content-Type", "text/plain")])
     return [body]
 
 

@@ -91,6 +91,36 @@ def test_a_failed_start_serves_nobody(host: Callable[[Job], None]) -> None:
         run(host, app)
 
 
+def test_a_warm_up_that_is_not_answered_fails_the_start(host: Callable[[Job], None]) -> None:
+    order = []
+
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                await asyncio.Event().wait()
+            finally:
+                order.append("request cancelled")
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        order.append("lifespan shut down")
+        await send({"type": "lifespan.shutdown.complete"})
+
+    expected = r"^GET /health was not answered within 0\.05 s \(--warmup-path\)$"
+    with pytest.raises(AppStartupError, match=expected):
+        run(host, app, warmup_path="/health", startup_timeout=0.05)
+    assert order == ["request cancelled", "lifespan shut down"]
+
+
+def test_a_stop_while_the_application_is_warmed_up(host: Callable[[Job], None]) -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        stop()
+        assert (await receive())["type"] == "http.request"
+        assert (await receive())["type"] == "http.disconnect"
+
+    assert run(host, app, warmup_path="/health", lifespan="off") == []
+
+
 def test_a_stop_while_the_application_starts(host: Callable[[Job], None]) -> None:
     ended = []
 

@@ -11,7 +11,7 @@ import pytest
 from bicorn._native import Scoreboard
 from bicorn.config import Config
 from bicorn.errors import AppLoadError, AppStartupError, InternalError
-from bicorn.supervisor.channel import FAILED, Channel, Message
+from bicorn.supervisor.channel import DRAINING, FAILED, Channel, Message
 from bicorn.supervisor.listeners import Listener, bind_all, close_all
 from bicorn.worker import Inheritance
 from bicorn.worker.worker import _NEXT, State, Worker, as_text
@@ -80,6 +80,14 @@ def test_errors_as_the_parent_gets_them() -> None:
     assert as_text(AppLoadError("line", "above\n")) == "above\nline"
     assert as_text(AppLoadError("line")) == "line"
     assert as_text(AppStartupError("above\nline")) == "above\nline"
+
+
+def test_a_worker_that_drains_says_so(parent: Parent) -> None:
+    worker = parent.worker(Config(app="unused"))
+    worker.state = State.SERVING
+    worker.note_draining()
+    message = parent.told()
+    assert (message.kind, message.status, message.text) == (DRAINING, 0, "")
 
 
 def test_every_state_leads_to_the_end() -> None:

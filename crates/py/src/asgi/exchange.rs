@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use super::{Shared, awaitable};
-use crate::core::{Core, PyBody, request_id};
+use crate::core::{Core, Place, PyBody, request_id};
 use crate::errors::{self, ClientDisconnected, contract};
 use crate::objects::{self, Definition};
 
@@ -100,6 +100,8 @@ struct State {
     reading: Reading,
     writing: Writing,
     head: ResponseHead,
+    /// Held until the application has returned.
+    place: Option<Place>,
 }
 
 /// A request, as its `receive` and `send` share it.
@@ -122,6 +124,7 @@ impl AsgiExchange {
         shared: &Arc<Shared>,
         id: ExchangeId,
         has_body: bool,
+        place: Option<Place>,
     ) -> PyResult<Bound<'py, Self>> {
         let reading = if has_body {
             Reading::Open
@@ -132,6 +135,7 @@ impl AsgiExchange {
             reading,
             writing: Writing::Nothing,
             head: ResponseHead::default(),
+            place,
         };
         Bound::new(
             py,
@@ -201,22 +205,31 @@ impl AsgiExchange {
                         }
                         Some(messages.request(py, &in_memory(content)?, more)?)
                     }
-                    Intake::Pending => return Ok(None),
-                    Intake::Gone => None,
+                    news => return self.without_content(py, &news),
                 }
             }
-            Reading::Done if core.lock().watch_peer(self.id) => None,
-            Reading::Done => return Ok(None),
+            Reading::Done => {
+                let news = core.lock().watch_peer(self.id);
+                return self.without_content(py, &news);
+            }
         };
-        if message.is_some() {
-            return Ok(message);
+        Ok(message)
+    }
+
+    /// The message for news that are no content. A worker that ends tells the application that its peer has
+    /// left, since nothing else ends a stream; it may go on sending all the same.
+    fn without_content(&self, py: Python<'_>, news: &Intake) -> PyResult<Option<Py<PyAny>>> {
+        match news {
+            Intake::Content(..) | Intake::Pending => return Ok(None),
+            Intake::Ending => {}
+            Intake::Gone => {
+                let mut state = self.state();
+                if state.writing != Writing::Done {
+                    state.writing = Writing::Gone;
+                }
+            }
         }
-        let mut state = self.state();
-        if state.writing != Writing::Done {
-            state.writing = Writing::Gone;
-        }
-        drop(state);
-        messages.disconnect(py).map(Some)
+        self.shared.messages.disconnect(py).map(Some)
     }
 
     fn receive(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
@@ -338,7 +351,11 @@ impl AsgiExchange {
     /// reported. A peer that left is no fault of the application: neither what it left unsaid then,
     /// nor that it lets the exceptions pass which told it so.
     pub fn end(&self, py: Python<'_>, error: Option<PyErr>, scope: &Bound<'_, PyDict>) {
-        let is_complete = self.state().writing == Writing::Done;
+        let mut state = self.state();
+        // Free when this returns.
+        let _place = state.place.take();
+        let is_complete = state.writing == Writing::Done;
+        drop(state);
         if is_complete && error.is_none() {
             return;
         }

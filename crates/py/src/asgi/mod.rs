@@ -18,7 +18,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use crate::core::Core;
+use crate::core::{Core, Place};
 use crate::objects;
 use exchange::{AsgiExchange, RECEIVE, SEND};
 use scope::ScopeMaker;
@@ -203,13 +203,14 @@ impl AsgiGateway {
 
     fn try_begin(&self, py: Python<'_>, id: ExchangeId, request: &InboundRequest) -> PyResult<()> {
         let core = self.shared.core()?;
+        let place = Place::of_request(core);
         let scopes = self
             .scopes
             .get()
             .ok_or_else(|| crate::errors::contract("no engine"))?;
         let scope = scopes.make(py, core, id, request)?;
         let has_body = request.head.framing != bicorn_proto::http1::Framing::Empty;
-        let exchange = AsgiExchange::new(py, &self.shared, id, has_body)?;
+        let exchange = AsgiExchange::new(py, &self.shared, id, has_body, place)?;
         let receive = objects::bind(&RECEIVE, exchange.as_any())?;
         let send = objects::bind(&SEND, exchange.as_any())?;
         match objects::call(self.app.bind(py), &[scope.as_any(), &receive, &send]) {

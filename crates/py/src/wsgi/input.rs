@@ -151,6 +151,8 @@ impl ContentStream {
                     ));
                 }
                 Intake::Pending => self.await_socket(py)?,
+                // Said once, to applications that have a way to hear it.
+                Intake::Ending => {}
             }
         }
     }

@@ -152,11 +152,27 @@ impl WsgiExchange {
             Stage::Sent { missing }
         };
         drop(state);
-        if sent == Sent::Gathered {
-            self.watcher
-                .arm(if end { Pace::Answers } else { Pace::Blocks });
+        match sent {
+            Sent::Gathered if end => self.watcher.arm(Pace::Answers),
+            Sent::Gathered => self.watcher.arm(Pace::Blocks),
+            Sent::Full => self.await_room(block.py())?,
+            Sent::Done => {}
         }
         Ok(sent)
+    }
+
+    /// Waits until the peer has taken what is on the disk for it, up to the engine's own deadline.
+    fn await_room(&self, py: Python<'_>) -> PyResult<()> {
+        while !self.core.lock().send_spilled(self.id).map_err(from_reply)? {
+            let waiting = self.core.lock().wait_handle(self.id);
+            if let Some((descriptor, deadline)) = waiting {
+                // SAFETY: the exchange holds the connection open while its application is called, in this thread.
+                let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+                py.detach(|| bicorn_engine::await_writable(descriptor, deadline))?;
+            }
+            py.check_signals()?;
+        }
+        Ok(())
     }
 
     /// Has the kernel send what a file wrapper wraps, if that is a real file and nothing was sent.
