@@ -43,15 +43,15 @@ def accepted(workers: Crew) -> list[int]:
 def test_kept_connections_spread_evenly(interface: str) -> None:
     """Each client asks again and again: what one worker has more of, it has more of for long."""
     with crew(f"{interface}:app", WORKERS, cwd=APPS) as workers, ExitStack() as stack:
-        wires = [stack.enter_context(Wire(workers.address)) for _ in range(64)]
+        wires = [stack.enter_context(Wire(workers.address)) for _ in range(160)]
         answered: Counter[int] = Counter()
         for _ in range(10):
             for wire in wires:
                 wire.send(request("/"))
             answered.update(int(wire.answer().body) for wire in wires)
         assert set(answered) == set(workers.pids)
-        assert max(answered.values()) <= 1.1 * 640 / WORKERS
-        assert min(answered.values()) >= 0.9 * 640 / WORKERS
+        assert max(answered.values()) <= 1.1 * 1600 / WORKERS
+        assert min(answered.values()) >= 0.9 * 1600 / WORKERS
 
 
 def test_short_connections_spread_evenly(interface: str) -> None:

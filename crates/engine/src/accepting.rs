@@ -21,8 +21,8 @@ const NOTICE_INTERVAL: Millis = 1000;
 /// Most connections taken from a listener before it is closed, so that an end is one, whoever connects.
 const LAST_ACCEPTS: usize = 4096;
 /// How long a connection is left to the worker that should take it, by the next in order and by the others.
-const RETRY: Millis = 2;
-const LATER_RETRY: Millis = 10;
+const RETRY: Millis = 4;
+const LATER_RETRY: Millis = 12;
 
 /// Whether connections are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! Owns the rule, which each worker applies for itself to what the scoreboard says of the others: the one
 //! with the fewest open connections, and among equals the one that has accepted the fewest, unless it is
-//! late. It must not know of sockets. Measured against others in docs/decisions/0008-accepting.md.
+//! late. It must not know of sockets. Measured against others in docs/decisions/0009-accepting.md.
 
 use crate::clock::Millis;
 use crate::scoreboard::{Scoreboard, Slot};
@@ -11,12 +11,12 @@ use crate::scoreboard::{Scoreboard, Slot};
 const PATIENCE: Millis = 2;
 /// With so many more open connections than another that waits, or that is at work, one leaves the next to it;
 /// and what comes on top where there are many. It costs a wake-up, so it is not done for each.
-const MORE: [u64; 2] = [2, 3];
+const MORE: [u64; 2] = [1, 3];
 const MORE_OF_MANY: u64 = 32;
 /// Connections that one may have accepted more than another with no more open ones.
-const CREDIT_SLACK: [u64; 2] = [32, 128];
+const CREDIT_SLACK: [u64; 2] = [16, 64];
 /// Accepted connections that one who was busy may make up for; it would get all that come otherwise.
-const ARREARS: u64 = 256;
+const ARREARS: u64 = 4096;
 
 /// Another worker that should rather take a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_one_with_the_fewest_takes_it() {
-        let board = board(&[4, 2, 0]);
+        let board = board(&[2, 1, 0]);
         assert_eq!(choice(&board, 0), Some((2, 2)));
         assert_eq!(choice(&board, 1), Some((2, 1)));
         assert_eq!(choice(&board, 2), None);
@@ -127,15 +127,15 @@ mod tests {
 
     #[test]
     fn equals_take_what_they_see() {
-        let board = board(&[5, 6, 5]);
+        let board = board(&[5, 5, 5]);
         assert_eq!((0..3).filter_map(|me| choice(&board, me)).count(), 0);
     }
 
     #[test]
     fn of_many_a_small_part_more_is_no_reason() {
-        let board = board(&[67, 64]);
+        let board = board(&[66, 64]);
         assert_eq!(choice(&board, 0), None);
-        Slot::set(&slot(&board, 0).connections, 68);
+        Slot::set(&slot(&board, 0).connections, 67);
         assert_eq!(choice(&board, 0), Some((1, 1)));
     }
 
