@@ -361,10 +361,17 @@ def background() -> Iterator[Callable[..., tuple[Server, int]]]:
 
     def begin(*arguments: str, pid: Path, **popen: Any) -> tuple[Server, int]:
         command = Server(["-D", "--pid", str(pid), *arguments], APPS, {}, **popen)
-        status = command.wait()
-        assert status == 0, command.log
+        if command.process.wait(PATIENCE):
+            command.wait()
+            pytest.fail(command.log)
         number = int(pid.read_text())
         started.append((number, os.pidfd_open(number)))
+        is_let_go = command.output_ends()
+        if not is_let_go:
+            # Or nobody could wait for the end of its output.
+            os.kill(number, signal.SIGKILL)
+        command.wait()
+        assert is_let_go, "the background has kept the streams of the command"
         return command, number
 
     yield begin

@@ -104,6 +104,12 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def output_ends(self) -> bool:
+        """Whether nobody has its streams open any more: waits for that, but not for ever."""
+        for reader in self._readers:
+            reader.join(PATIENCE / 2)
+        return not self._is_read()
+
     def wait(self) -> int:
         """Waits for the process to end by itself; its exit status."""
         status = self.process.wait(PATIENCE)

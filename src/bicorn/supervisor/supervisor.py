@@ -536,9 +536,9 @@ class Supervisor:
         self.log.error(f"{word} {self.upgrade.pid} {how}: this one goes on")
         self._held_stop = None
         self.upgrade.note_end()
+        self.host.restore(self.listeners)
         if was_ready:
             self.herald.note_upgraded(os.getpid())
-        self.host.restore(self.listeners)
 
     def _hand_over_files(self) -> None:
         for listener in self.listeners:
