@@ -57,7 +57,7 @@ def loop_factory(choice: str) -> tuple[Callable[[], asyncio.AbstractEventLoop], 
 
 
 def serve(job: Job, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """Serves until SIGTERM or SIGINT, and then until what is in flight is done.
+    """Serves until SIGTERM, and then until what is in flight is done; SIGINT waits for nothing.
 
     Raises `bicorn.errors.AppStartupError` when the application's lifespan refuses to start, or the application to
     answer the warm-up request.
@@ -94,8 +94,9 @@ class _AsyncioHost:
         self._lifespan = self._make_lifespan()
 
     def run(self) -> None:
-        for number in _STOP:
-            self._loop.add_signal_handler(number, self._stop)
+        grace = self._job.config.graceful_timeout
+        self._loop.add_signal_handler(signal.SIGTERM, self._stop, grace)
+        self._loop.add_signal_handler(signal.SIGINT, self._stop, 0.0)
         self._loop.add_signal_handler(_REOPEN, self._reopen_log)
         main = self._task(self._live(), "bicorn")
         while not main.done():
@@ -108,11 +109,11 @@ class _AsyncioHost:
                     error,
                     exc_info=(type(error), error, cut(error.__traceback__)),
                 )
-                self._stop()
+                self._stop(grace)
 
-    def _stop(self) -> None:
+    def _stop(self, grace: float) -> None:
         if not self._stopping.is_set():
-            self._deadline = self._loop.time() + self._job.config.graceful_timeout
+            self._deadline = self._loop.time() + grace
             self._stopping.set()
             if self._lifespan is not None:
                 self._lifespan.abandon()
@@ -182,6 +183,8 @@ class _AsyncioHost:
         """Waits for the connections, and for what requests go on doing after they were answered."""
         drained = asyncio.Event()
         engine.drain(drained.set)
+        if self._deadline <= self._loop.time():
+            return
         try:
             async with asyncio.timeout_at(self._deadline):
                 await drained.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 
 from bicorn._native import Engine, WsgiGateway
 from bicorn.hosts.warmup import WarmUp
@@ -28,7 +29,7 @@ _SIGNALS = (*_STOP, _REOPEN)
 
 
 def serve(job: Job) -> None:
-    """Serves until SIGTERM or SIGINT, and then until what is in flight is done.
+    """Serves until SIGTERM, and then until what is in flight is done; SIGINT waits for nothing.
 
     Raises `bicorn.errors.AppStartupError` when the application does not answer the warm-up request as it should.
     """
@@ -82,8 +83,8 @@ class _WayOut:
         self._engine = engine
         self._worker = job.worker
         self._logger = job.logger
-        self._clock = threading.Timer(job.config.graceful_timeout, self._time_is_up)
-        self._clock.daemon = True
+        self._limit = job.config.graceful_timeout
+        self._clock: threading.Timer | None = None
         # Taken in one step, since a signal may come while another is handled.
         self._beginning = iter((self._begin,))
         self._interruption = iter((DrainTimeout,))
@@ -99,25 +100,30 @@ class _WayOut:
             pass
         finally:
             self._has_returned = True
-            self._clock.cancel()
-        if self._clock.ident is not None:
-            self._clock.join()
-        if self._engine.connections:
+            if self._clock is not None:
+                self._clock.cancel()
+                self._clock.join()
+        if self._engine.connections and self._limit:
             self._logger.warning(
                 "--graceful-timeout is over: ending %d connections", self._engine.connections
             )
 
-    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
         if begin := next(self._beginning, None):
-            begin()
+            begin(number)
         elif self._is_time_up and not self._has_returned:
             for interruption in self._interruption:
                 self._is_interrupted = True
                 raise interruption("--graceful-timeout is over, and the worker has to end")
 
-    def _begin(self) -> None:
+    def _begin(self, number: int) -> None:
+        """SIGINT waits for nothing."""
+        if number == signal.SIGINT:
+            self._limit = 0.0
         self._worker.note_draining()
         self._engine.drain(self._engine.stop)
+        self._clock = threading.Timer(self._limit, self._time_is_up)
+        self._clock.daemon = True
         self._clock.start()
 
     def _time_is_up(self) -> None:
@@ -126,4 +132,4 @@ class _WayOut:
         # A signal that comes just before a system call does not interrupt it.
         while not (self._is_interrupted or self._has_returned):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-            self._clock.finished.wait(INTERRUPTION_INTERVAL)
+            time.sleep(INTERRUPTION_INTERVAL)

@@ -36,9 +36,10 @@ class Host:
         Raises `bicorn.errors.OperatorError`, with everything undone that can be.
         """
         identity = self._identity()
-        addresses = self._addresses()
+        self._handed_over = self._addresses()
+        self._files = self._socket_files(identity)
         try:
-            self.listeners = bind_all(addresses, self._socket_files(identity), inherited=inherited)
+            self.listeners = bind_all(self._handed_over, self._files, inherited=inherited)
             self._write_pid_file()
             if identity is not None:
                 self._assume(identity)
@@ -46,6 +47,12 @@ class Host:
             self.close()
             raise
         return self.listeners
+
+    def rebind(self, config: Config, kept: Sequence[Listener]) -> list[Listener]:
+        """Binds what a new configuration asks for, as far as it is not bound already. Without ``--bind`` it stays
+        with what it had: the service manager hands its sockets over once. Raises `bicorn.errors.BindError`."""
+        is_default = config.origin("bind") == "default"
+        return bind_all(self._handed_over if is_default else config.bind, self._files, kept=kept)
 
     def own(self, listeners: Sequence[Listener]) -> None:
         """This parent serves: the files of Unix sockets that it was left by another one are its own."""

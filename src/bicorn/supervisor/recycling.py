@@ -6,7 +6,7 @@ not end together.
 
 from __future__ import annotations
 
-import random
+import os
 
 from bicorn.supervisor import memory
 
@@ -27,8 +27,8 @@ class Allowance:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._requests = config.max_requests + random.randint(0, config.max_requests_jitter)
-        self._lifetime = config.max_lifetime + random.uniform(0, config.max_lifetime_jitter)
+        self._requests = config.max_requests + int(_share() * config.max_requests_jitter)
+        self._lifetime = config.max_lifetime + _share() * config.max_lifetime_jitter
 
     def overdrawn(self, *, requests: int, age: float, used: int) -> str:
         """Why the worker is to be replaced; empty if it need not be. ``used`` is its memory in bytes."""
@@ -43,6 +43,11 @@ class Allowance:
     def is_far_over(self, used: int) -> bool:
         """Whether it may not even finish what it has."""
         return 0 < self._config.max_memory_hard <= used
+
+
+def _share() -> float:
+    """From 0 to 1. Not from `random`, whose import would be most of what it costs."""
+    return int.from_bytes(os.urandom(4)) / 0xFFFFFFFF
 
 
 def memory_of(pid: int, config: Config) -> int:

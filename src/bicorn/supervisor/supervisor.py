@@ -24,7 +24,7 @@ from bicorn.supervisor.generation import Generation
 from bicorn.supervisor.handle import WorkerState
 from bicorn.supervisor.herald import Herald
 from bicorn.supervisor.host import Host
-from bicorn.supervisor.listeners import bind_all, close_all
+from bicorn.supervisor.listeners import close_all
 from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.reporting import Reporting
 from bicorn.supervisor.roster import Roster
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bicorn.supervisor.place import Place
     from bicorn.supervisor.templates import Templates
 
-QUICK_GRACE = 5.0
+QUICK_GRACE = 8.0
 """Seconds that workers have for a quick end, before they are killed."""
 
 
@@ -243,7 +243,7 @@ class Supervisor:
         try:
             config = self._reread()
             _prepare_for(config)
-            listeners = bind_all(config.bind, kept=self.listeners)
+            listeners = self.host.rebind(config, self.listeners)
         except OperatorError as error:
             self._note_reload_failed(str(error))
             return
