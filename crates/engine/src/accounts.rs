@@ -172,13 +172,13 @@ impl Accounts {
     }
 
     pub(crate) fn exchange_ended(&mut self, place: Place, micros: u64) {
+        self.recorder.end(self.seat.table(), place);
         self.open_exchanges = self.open_exchanges.saturating_sub(1);
         self.with(|slot| {
             Slot::set(&slot.exchanges, self.open_exchanges);
             Slot::add(&slot.requests, 1);
             slot.took(micros);
         });
-        self.recorder.end(self.seat.table(), place);
     }
 
     pub(crate) fn failed(&self) {
