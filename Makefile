@@ -17,7 +17,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock pyproject.toml \
 	$(shell find crates -name '*.rs' -o -name Cargo.toml)
 
 .DELETE_ON_ERROR:
-.PHONY: help run build test test-rust test-python check fmt bench wheel wheel-test sdist-test pins lint clean rust FORCE
+.PHONY: help run build test test-rust test-python check fmt bench soak wheel wheel-test sdist-test pins lint clean rust FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +34,9 @@ test-rust: | rust
 
 test-python: $(VENV)/.built $(VENV)/.tested-with
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: $(VENV)/.built $(VENV)/.tested-with ## the figures of the supervisor under load, at full length
+	SOAK=1 $(BIN)/python -m pytest tests/supervision $(PYTEST_ARGS)
 
 check: $(VENV)/.interpreter ## all that continuous integration runs, on each supported Python
 	$(BIN)/python tools/check.py

@@ -85,11 +85,13 @@ class Server:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
         return [int(child) for child in children.split()]
 
-    def wait_for_log(self, pattern: str, stream: str = "err") -> re.Match[str]:
-        """Waits until the log has text that the pattern finds; fails when the process ends before."""
+    def wait_for_log(self, pattern: str, stream: str = "err", after: int = 0) -> re.Match[str]:
+        """Waits until the log has text that the pattern finds, in what follows the first ``after`` characters; fails
+        when the process ends before."""
+        sought = re.compile(pattern, re.MULTILINE)
 
         def found() -> re.Match[str] | None:
-            return re.search(pattern, "".join(self._streams[stream]), re.MULTILINE)
+            return sought.search("".join(self._streams[stream]), after)
 
         with self._news:
             self._news.wait_for(lambda: found() or not self._is_read(), PATIENCE)
