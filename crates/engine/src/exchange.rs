@@ -150,6 +150,51 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    /// An exchange whose request's head has arrived at `now`, at its place among those in flight.
+    pub(crate) fn new(
+        request: &InboundRequest,
+        body: BodyReader,
+        place: Place,
+        now: Millis,
+    ) -> Self {
+        let head = &request.head;
+        let is_head = head.method.of(&request.buffer) == b"HEAD";
+        Self {
+            version: head.version,
+            method: if is_head {
+                MethodKind::Head
+            } else {
+                MethodKind::Other
+            },
+            persistence: head.persistence,
+            answer_persistence: Persistence::Close,
+            expectation: head.expectation,
+            inbound: if body.is_done() {
+                Inbound::Complete
+            } else {
+                Inbound::Reading(body)
+            },
+            outbound: Outbound::Pending,
+            waiting: Waiting::default(),
+            content: Content::new(),
+            held: None,
+            ticket: 0,
+            is_asked_to_end: false,
+            pace: Pace {
+                began: now,
+                ..Pace::default()
+            },
+            stall_deadline: 0,
+            log: None,
+            started: 0,
+            place,
+            status: 0,
+            sent: 0,
+        }
+    }
+}
+
 /// What matters of a method for framing the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MethodKind {

@@ -285,8 +285,8 @@ mod tests {
         };
         begin(&board, &mut Recorder::new(), &what);
         let requests = board.requests(0).unwrap();
-        assert_eq!(requests[0].method, method[..16].as_bytes());
-        assert_eq!(requests[0].path, path[..120].as_bytes());
+        assert_eq!(requests[0].method, &method.as_bytes()[..16]);
+        assert_eq!(requests[0].path, &path.as_bytes()[..120]);
     }
 
     #[test]

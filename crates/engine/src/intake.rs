@@ -3,18 +3,14 @@
 //! Owns when a connection is read, how far ahead, and what happens to a request that is refused.
 
 use bicorn_proto::Refusal;
-use bicorn_proto::http1::{
-    self, BodyReader, Expectation, Framing, Persistence, Progress, response,
-};
+use bicorn_proto::http1::{self, BodyReader, Expectation, Framing, Progress, response};
 
 use crate::access_log::LogDraft;
 use crate::clock;
 use crate::connection::{Connection, Marks, Phase, Received};
 use crate::content::Content;
 use crate::engine::{Engine, Event, Stage, millis};
-use crate::exchange::{
-    Exchange, ExchangeId, Inbound, InboundRequest, Intake, MethodKind, Outbound, Pace, Waiting,
-};
+use crate::exchange::{Exchange, ExchangeId, Inbound, InboundRequest, Intake, Outbound};
 use crate::in_flight::Description;
 use crate::settings::BodyMode;
 use crate::table::ConnectionId;
@@ -113,45 +109,13 @@ impl Engine {
             peer: connection.peer,
             began: self.clock.millis(),
         });
-        let has_log = self.log.is_some();
-        let is_head = head.method.of(&request.buffer) == b"HEAD";
-        connection.exchange = Some(Box::new(Exchange {
-            version: head.version,
-            method: if is_head {
-                MethodKind::Head
-            } else {
-                MethodKind::Other
-            },
-            persistence: head.persistence,
-            answer_persistence: Persistence::Close,
-            expectation: head.expectation,
-            inbound: if body.is_done() {
-                Inbound::Complete
-            } else {
-                Inbound::Reading(body)
-            },
-            outbound: Outbound::Pending,
-            waiting: Waiting::default(),
-            content: Content::new(),
-            held: None,
-            ticket: 0,
-            is_asked_to_end: false,
-            pace: Pace {
-                began: self.clock.millis(),
-                received: 0,
-                paused: 0,
-            },
-            stall_deadline: 0,
-            log: has_log.then(|| LogDraft::new(head, &request.buffer)),
-            started: if has_log {
-                clock::micros()
-            } else {
-                self.clock.micros()
-            },
-            place,
-            status: 0,
-            sent: 0,
-        }));
+        let mut exchange = Exchange::new(&request, body, place, self.clock.millis());
+        exchange.started = self.clock.micros();
+        if self.log.is_some() {
+            exchange.log = Some(LogDraft::new(head, &request.buffer));
+            exchange.started = clock::micros();
+        }
+        connection.exchange = Some(Box::new(exchange));
         connection.phase = Phase::Exchange;
         connection.deadline = 0;
         let id = ExchangeId {
