@@ -1,5 +1,6 @@
 """The parent process: binds, forks, watches and ends the workers.
 
+    entry.py        from a configuration to a parent that serves
     supervisor.py   the state, and what each signal means
     loop.py         descriptors and timers to wait for
     signals.py      signals become events of the loop
@@ -12,7 +13,10 @@
     template.py     a process that workers are forked from; templates.py says which generation has which
     ending.py       how a worker is ended
     care.py         looking after workers that serve; health.py, recycling.py, memory.py say when to act
-    deaths.py       why a process ended, in words
+    deaths.py       why a process ended, in words; failures.py, why one could not start
+    inquiry.py      asking a worker what it does; stacks.py reads the answer, report.py words it
+    reporting.py    what the log and the operator are told; status.py, dump.py
+    door.py         where the operator asks
     upgrade.py      another parent that takes over
     host.py         what the server takes from its machine, and in which order
     listeners.py    addresses become sockets, or one clear line
@@ -27,6 +31,6 @@
 Imports no application and speaks no HTTP: nothing that a worker or a client does can bring it down.
 """
 
-from bicorn.supervisor.supervisor import run
+from bicorn.supervisor.entry import run
 
 __all__ = ["run"]

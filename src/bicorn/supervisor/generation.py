@@ -17,3 +17,11 @@ class Generation:
         self.number = number
         self.config = config
         self.listeners = listeners
+
+
+def require_for(config: Config) -> None:
+    """Raises `bicorn.errors.ConfigError` where the system cannot do what the configuration asks for."""
+    if config.preload:
+        from bicorn.supervisor.template import require_adoption
+
+        require_adoption()

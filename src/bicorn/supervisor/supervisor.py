@@ -12,7 +12,7 @@ import os
 import signal
 
 from bicorn._native import Scoreboard
-from bicorn.errors import InternalError, OperatorError, WorkerStartError
+from bicorn.errors import ConfigError, InternalError, OperatorError, WorkerStartError
 from bicorn.log.line import LineLog
 from bicorn.reserved import REPORT_SIGNAL
 from bicorn.supervisor import deaths
@@ -20,7 +20,8 @@ from bicorn.supervisor.care import Care
 from bicorn.supervisor.channel import DRAINING, FAILED, READY
 from bicorn.supervisor.door import open_door
 from bicorn.supervisor.ending import Ending
-from bicorn.supervisor.generation import Generation
+from bicorn.supervisor.failures import ReportedFailure, failure_of
+from bicorn.supervisor.generation import Generation, require_for
 from bicorn.supervisor.handle import WorkerState
 from bicorn.supervisor.herald import Herald
 from bicorn.supervisor.host import Host
@@ -29,7 +30,7 @@ from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.reporting import Reporting
 from bicorn.supervisor.roster import Roster
 from bicorn.supervisor.signals import SignalPipe
-from bicorn.supervisor.spawning import InWorker, Spawner
+from bicorn.supervisor.spawning import Spawner
 from bicorn.supervisor.upgrade import Command, Origin, Upgrade, UpgradeState
 
 TYPE_CHECKING = False
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bicorn.config import Config
-    from bicorn.supervisor.daemon import Background
     from bicorn.supervisor.door import Door
     from bicorn.supervisor.handle import WorkerHandle
     from bicorn.supervisor.place import Place
@@ -70,63 +70,6 @@ _NEXT = {
 }
 
 
-def run(config: Config, reread: Callable[[], Config]) -> int:
-    """Binds, serves until told to stop, and returns the exit status. ``reread`` reads the configuration anew.
-
-    Raises `bicorn.errors.OperatorError` when an address cannot be had or no worker can start.
-    """
-    lineage = Command(), Origin.of_this_process()
-    _occupy_standard_streams()
-    _prepare_for(config)
-    # The parent that an upgrade comes from knows this process, and not one that it would go to the background in.
-    if not config.daemon or lineage[1].is_upgrade:
-        return _serve(config, reread, lineage)
-    from bicorn.supervisor.daemon import in_background
-
-    return in_background(lambda background: _serve(config, reread, lineage, background))
-
-
-def _serve(
-    config: Config,
-    reread: Callable[[], Config],
-    lineage: tuple[Command, Origin],
-    background: Background | None = None,
-) -> int:
-    log = LineLog(config.log_level)
-    if background is not None:
-        background.warn_of_lost_logs(config, log)
-    host = Host(config, log)
-    try:
-        generation = Generation(1, config, host.open(lineage[1].descriptors))
-        lineage[1].close_leftovers()
-        # Not before root is given up: hooks are the operator's own code.
-        herald = Herald(config, log, background)
-        return Supervisor(generation, reread, lineage, (host, herald)).run()
-    except InWorker as worker:
-        return worker.exit_status
-    finally:
-        host.close()
-
-
-def _occupy_standard_streams() -> None:
-    """Whoever started this process may have closed them: a socket that got such a number would be written to as
-    if it were standard output."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            # The kernel gives the lowest number that is free, which is this one.
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-
-
-def _prepare_for(config: Config) -> None:
-    """Raises `bicorn.errors.ConfigError` where the system cannot do what the configuration asks for."""
-    if config.preload:
-        from bicorn.supervisor.template import require_adoption
-
-        require_adoption()
-
-
 class Supervisor:
     """The parent of all workers."""
 
@@ -141,7 +84,7 @@ class Supervisor:
         self.state = State.STARTING
         self.log = LineLog(config.log_level)
         self.loop = Loop()
-        self.board = Scoreboard(4 * max(config.workers, 8) + config.reload_surge)
+        self.board = Scoreboard(4 * (max(config.workers, 16) + config.reload_surge))
         self.signals = SignalPipe(_HANDLERS)
         self.spawner = Spawner(
             self.loop, self.board, self.signals, self._let_go_in_child, self._note_unborn
@@ -242,7 +185,8 @@ class Supervisor:
         self.log.info(f"{number.name}: reloading")
         try:
             config = self._reread()
-            _prepare_for(config)
+            require_for(config)
+            self._require_room(config)
             listeners = self.host.rebind(config, self.listeners)
         except OperatorError as error:
             self._note_reload_failed(str(error))
@@ -253,6 +197,15 @@ class Supervisor:
         self.listeners = list(dict.fromkeys(self.listeners + listeners))
         self.roster.reload(Generation(self._generations, config, listeners))
         self._close_unused()
+
+    def _require_room(self, config: Config) -> None:
+        """The scoreboard was made before the first fork. Each worker needs a slot, and its successor another."""
+        room = len(self.board) // 2
+        if config.workers + config.reload_surge > room:
+            raise ConfigError(
+                f"--workers {config.workers} is more than a reload can bring here: restart, "
+                f"or use up to {room - config.reload_surge}"
+            )
 
     def _on_reopen(self, _number: signal.Signals) -> None:
         for worker in self.roster.workers:
@@ -436,6 +389,8 @@ class Supervisor:
             self.host.own(self.listeners)
             self._origin.note_ready()
             self.herald.note_ready()
+            if self.templates is not None and self.config.daemon:
+                self.templates.detach()
         else:
             self.log.info(f"{worker} is ready")
         self._close_unused()
@@ -472,7 +427,7 @@ class Supervisor:
         self.herald.note_worker_exit(worker, f"{how}: {worker.cause}" if worker.cause else how)
         life = f"after {worker.age(now):.0f} s and {counters['requests']} requests{in_flight}"
         if not worker.was_ready and former is not WorkerState.DRAINING:
-            self._note_failed_start(_failure_of(worker, how), is_on_trial=is_on_trial)
+            self._note_failed_start(failure_of(worker, how), is_on_trial=is_on_trial)
         elif self.state in (State.STOPPING, State.KILLING):
             self.log.debug(f"{worker} {how} {life}")
         elif worker.cause:
@@ -566,21 +521,6 @@ _HANDLERS = {
     signal.SIGTTOU: Supervisor._on_resize,
     signal.SIGCHLD: Supervisor._on_child,
 }
-
-
-class ReportedFailure(OperatorError):
-    """A worker's own words for why it could not start, and its exit status."""
-
-    def __init__(self, text: str, exit_status: int) -> None:
-        self.details, _, line = text.rpartition("\n")
-        super().__init__(line)
-        self.exit_status = exit_status
-
-
-def _failure_of(worker: WorkerHandle, how: str) -> ReportedFailure | WorkerStartError:
-    if worker.failure is not None:
-        return ReportedFailure(worker.failure.text, worker.failure.status)
-    return WorkerStartError(f"{worker} {worker.cause or how} before it was ready")
 
 
 def _wake() -> None:

@@ -2,32 +2,12 @@
 
 import os
 import signal
-import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from bicorn.config import Config
 from bicorn.supervisor import deaths
-from bicorn.supervisor.channel import Channel
-from bicorn.supervisor.generation import Generation
 from bicorn.supervisor.handle import WorkerHandle, WorkerState
-from bicorn.supervisor.inquiry import Witness
-from bicorn.supervisor.loop import Loop
-from bicorn.supervisor.place import Place
-
-
-@pytest.fixture
-def worker() -> Iterator[WorkerHandle]:
-    ours, theirs = socket.socketpair()
-    loop = Loop()
-    witness = Witness(loop, 0, os.open(os.devnull, os.O_RDONLY))
-    with ours, theirs:
-        generation = Generation(1, Config(), [])
-        yield WorkerHandle(Place(0), generation, 0, Channel(ours), witness, time.monotonic())
-    witness.close()
-    loop.close()
 
 
 def fork(child: Callable[[], object]) -> int:
