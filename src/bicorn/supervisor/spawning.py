@@ -78,6 +78,7 @@ class Spawner:
             raise OSError("the scoreboard is full")
         slot = self._free[-1]
         self._board.clear(slot)
+        self._board.set_generation(slot, generation.number)
         ours, theirs = socket.socketpair()
         ends = [ours.detach(), theirs.detach()]
         parent = os.getpid()

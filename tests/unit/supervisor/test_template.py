@@ -6,7 +6,6 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,6 +69,7 @@ class Parent:
     def __init__(self, directory: Path) -> None:
         require_adoption()
         self.directory = directory
+        self.strangers = children()
         self.loop = Loop()
         self.signals = SignalPipe([signal.SIGCHLD])
         self.loop.watch(self.signals, self._reap)
@@ -127,9 +127,8 @@ class Parent:
             if asked.pid and asked.pid not in self.ended:
                 os.kill(asked.pid, signal.SIGKILL)
                 self.end_of(asked.pid)
-        with suppress(ChildProcessError):
-            while True:
-                os.waitpid(-1, 0)
+        while rest := self._children():
+            os.waitpid(rest[0], 0)
         del self.board
         self.loop.close()
         self.signals.close()
@@ -161,13 +160,15 @@ class Parent:
 
     def _reap(self) -> None:
         self.signals.receive()
-        with suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
-                    break
+        for child in self._children():
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid:
                 self.ended[pid] = os.waitstatus_to_exitcode(status)
                 self.template.note_end(pid, f"ended with {self.ended[pid]}")
+
+    def _children(self) -> list[int]:
+        """This parent's own and those that it has adopted: other tests have servers that are this process's too."""
+        return sorted(children() - self.strangers)
 
 
 @pytest.fixture
@@ -178,6 +179,11 @@ def parent(tmp_path: Path) -> Iterator[Parent]:
     parent.close()
     # Other tests have orphans that are not for this process to wait for.
     assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0) == 0
+
+
+def children() -> set[int]:
+    threads = Path("/proc/self/task").iterdir()
+    return {int(pid) for thread in threads for pid in (thread / "children").read_text().split()}
 
 
 def write_app(directory: Path, more: str = "") -> None:
