@@ -14,7 +14,7 @@ SOON = 2.0
 """Seconds: less than a worker is blocked for, more than a busy machine takes over an answer."""
 
 
-@pytest.mark.parametrize(("kind", "clients"), [("keep-alive", 40), ("fresh", 8)])
+@pytest.mark.parametrize(("kind", "clients"), [("keep-alive", 100), ("fresh", 8)])
 def test_each_has_its_share(
     start: Start, interface: str, kind: str, clients: int, figure: Figure
 ) -> None:

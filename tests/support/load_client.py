@@ -36,6 +36,8 @@ COUNT_LIMIT = 200.0
 """Seconds after which something that was waited for has not happened; and after which a count is not reached."""
 BREATH = 0.01
 """Seconds between a failure and the next request: a server that is gone is not asked a million times."""
+RAMP = 0.005
+"""Seconds between two connections at the start: they are many users, not one flood."""
 GLANCE = 0.005
 """Seconds between two looks at whether something that is waited for has come."""
 RECORDS = 500
@@ -187,6 +189,17 @@ class Client:
         self._wire: Wire | None = None
         self._path, self._expected, fields = KINDS[kind]
         self._fields = fields
+
+    def open(self) -> None:
+        """Connects those that stay connected, before any of them asks: how they are spread is then the server's
+        doing, and not theirs."""
+        if self.kind == "fresh":
+            return
+        try:
+            self._wire = connect(self._address)
+        except Failed as failure:
+            self._tally.note_failure(self, failure, "")
+        time.sleep(RAMP)
 
     def run(self, pace: Pace) -> None:
         self._tally.note_running(+1)
@@ -344,6 +357,8 @@ def main() -> int:
         for number in range(count)
     ]
     threads = [threading.Thread(target=client.run, args=(pace,)) for client in clients]
+    for client in clients:
+        client.open()
     for thread in threads:
         thread.start()
     desk = Desk(tally)
