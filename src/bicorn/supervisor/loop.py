@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         def fileno(self) -> int: ...
 
 
+ERROR_PAUSE = 0.1
+"""Seconds without anything else after a callback has failed."""
+
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
@@ -41,7 +44,9 @@ class Timer:
 class Loop:
     """Waits, and calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_error: Callable[[Exception], None] | None = None) -> None:
+        """``on_error`` is told of what a callback raises, and the loop goes on; without it, it is raised."""
+        self._on_error = on_error
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
@@ -78,7 +83,7 @@ class Loop:
         for key, _ in ready:
             # One that a callback of this very round has stopped watching is not called.
             if self._selector.get_map().get(key.fd) is key:
-                key.data()
+                self._call(key.data)
         self._call_what_is_due()
 
     def close(self) -> None:
@@ -95,4 +100,14 @@ class Loop:
         while self._timers and self._timers[0][0] <= now:
             timer = heapq.heappop(self._timers)[2]
             if timer.callback is not None:
-                timer.callback()
+                self._call(timer.callback)
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception as error:
+            if self._on_error is None:
+                raise
+            self._on_error(error)
+            # What has failed may be ready still: no loop without a pause, and no log without an end.
+            time.sleep(ERROR_PAUSE)

@@ -83,7 +83,7 @@ class Supervisor:
         config = generation.config
         self.state = State.STARTING
         self.log = LineLog(config.log_level)
-        self.loop = Loop()
+        self.loop = Loop(self._note_bug)
         self.board = Scoreboard(4 * (max(config.workers, 16) + config.reload_surge))
         self.signals = SignalPipe(_HANDLERS)
         self.spawner = Spawner(
@@ -501,6 +501,13 @@ class Supervisor:
 
     def _report(self, worker: WorkerHandle, cause: str, done: Callable[[], None]) -> None:
         self.reporting.report(worker, cause, done)
+
+    def _note_bug(self, error: Exception) -> None:
+        """A mistake of ours in the parent's code: the workers are not to pay for it."""
+        import traceback
+
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        self.log.error(f"a bug in Bicorn, please report it; the server goes on:\n{trace}")
 
     def _enter(self, state: State) -> None:
         if state not in _NEXT[self.state]:

@@ -63,3 +63,21 @@ def test_one_that_is_called_may_stop_the_watch_of_another(loop: Loop) -> None:
     assert len(called) == 1
     for end in (*first, *second):
         os.close(end)
+
+
+def test_one_that_raises_does_not_stop_the_others() -> None:
+    errors: list[Exception] = []
+    called: list[str] = []
+    loop = Loop(errors.append)
+    loop.call_at(loop.now() - 2, lambda: called.append(1 // 0))  # type: ignore[arg-type]
+    loop.call_at(loop.now() - 1, lambda: called.append("next"))
+    loop.run_once()
+    loop.close()
+    assert called == ["next"]
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+
+
+def test_what_is_raised_is_raised_where_nobody_is_told(loop: Loop) -> None:
+    loop.call_later(0, lambda: {}["nothing"])
+    with pytest.raises(KeyError):
+        loop.run_once()
