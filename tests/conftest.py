@@ -72,9 +72,11 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 def leaked_since(
     descriptors: dict[str, str], children: dict[str, str], threads: dict[str, str]
 ) -> list[tuple[str, str]]:
+    # A process may change its title, and is still the same one.
+    new = {child: what for child, what in child_processes().items() if child not in children}
     left = [
         *(open_descriptors().items() - descriptors.items()),
-        *(child_processes().items() - children.items()),
+        *new.items(),
         *(live_threads().items() - threads.items()),
     ]
     return [] if left and collected_meanwhile(left) else left
