@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bicorn.reserved import REPORT_SIGNAL
-from bicorn.supervisor.inquiry import Witness
 from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.stacks import Stacks
+from bicorn.supervisor.witness import Witness
 from bicorn.worker.report import install
 from tests.process.apps.hanging import in_sleep
 

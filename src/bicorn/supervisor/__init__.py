@@ -14,7 +14,7 @@
     ending.py       how a worker is ended
     care.py         looking after workers that serve; health.py, recycling.py, memory.py say when to act
     deaths.py       why a process ended, in words; failures.py, why one could not start
-    inquiry.py      asking a worker what it does; stacks.py reads the answer, report.py words it
+    witness.py      a worker that can be asked; inquiry.py asks it, stacks.py reads the answer, report.py words it
     reporting.py    what the log and the operator are told; status.py, dump.py
     door.py         where the operator asks
     upgrade.py      another parent that takes over

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 
-from bicorn.supervisor.stacks import printable
-
 MOST_REQUESTS = 5
 """Requests in flight that a line names."""
 
@@ -69,6 +67,8 @@ def name_requests(requests: list[tuple[str, str, str, str, int]]) -> str:
     """The requests that a worker had in flight, as the end of a line; empty if there were none."""
     if not requests:
         return ""
+    from bicorn.supervisor.stacks import printable
+
     shown = [
         f"{method} {path} from {peer} for {age / 1000:.1f} s ({identity})"
         for identity, method, path, peer, age in requests[:MOST_REQUESTS]

@@ -8,9 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bicorn.supervisor.inquiry import Witness
     from bicorn.supervisor.report import Board, Subject
     from bicorn.supervisor.stacks import Stacks
+    from bicorn.supervisor.witness import Witness
 
 
 def dump(

@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bicorn.supervisor.channel import Channel, Message
     from bicorn.supervisor.generation import Generation
-    from bicorn.supervisor.inquiry import Witness
     from bicorn.supervisor.place import Place
+    from bicorn.supervisor.witness import Witness
 
 
 class WorkerState(enum.Enum):

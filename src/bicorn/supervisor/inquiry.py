@@ -14,6 +14,7 @@ import os
 from bicorn.reserved import REPORT_SIGNAL
 from bicorn.supervisor.process import kernel_place, state_of
 from bicorn.supervisor.stacks import Stacks, answer_in, has_end
+from bicorn.supervisor.witness import LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from bicorn.supervisor.loop import Loop
 
-LIMIT = 1.0
-"""Seconds that an answer may take."""
 SILENCE = 0.3
 """Seconds after the last of it, when `faulthandler` has spoken and Python has not."""
 LONGEST_ANSWER = 1 << 20
@@ -38,50 +37,6 @@ _STOPPED = {
     "Z": "has ended",
     "X": "has ended",
 }
-
-
-class Witness:
-    """A worker that can be asked, at any time and by several at once: they share one answer.
-
-    Owns ``reader``, the read end of the worker's pipe. ``pid`` is 0 until the process is known.
-    """
-
-    def __init__(self, loop: Loop, pid: int, reader: int) -> None:
-        os.set_blocking(reader, False)
-        self.pid = pid
-        self._loop = loop
-        self._reader = reader
-        self._inquiry: Inquiry | None = None
-        self._askers: list[Callable[[Stacks], None]] = []
-
-    def ask(self, on_done: Callable[[Stacks], None], limit: float = LIMIT) -> None:
-        """Calls back, from the loop, with what is known at the latest when ``limit`` seconds are over."""
-        self._askers.append(on_done)
-        if self._reader < 0:
-            self._loop.call_later(0, lambda: self._answer(Stacks(trouble=_STOPPED["Z"])))
-        elif self.pid <= 0:
-            # To the kernel, process 0 is everybody in this group.
-            self._loop.call_later(0, lambda: self._answer(Stacks(trouble="has not begun")))
-        elif self._inquiry is None:
-            self._inquiry = Inquiry(self._loop, self.pid, self._reader, self._answer, limit)
-
-    def close(self) -> None:
-        """The process has ended. Those who wait get what was heard. Idempotent."""
-        if self._inquiry is not None:
-            self._inquiry.finish()
-        self.abandon()
-
-    def abandon(self) -> None:
-        """Closes what a fork has copied, and leaves the loop alone, which is the parent's."""
-        if self._reader >= 0:
-            os.close(self._reader)
-            self._reader = -1
-
-    def _answer(self, stacks: Stacks) -> None:
-        self._inquiry = None
-        askers, self._askers = self._askers, []
-        for on_done in askers:
-            on_done(stacks)
 
 
 class Inquiry:

@@ -1,6 +1,7 @@
 """What the parent tells of its workers: reports in the error log, and the answers of its door.
 
-Owns how the roster's workers become the subjects of reports and of the status.
+Owns how the roster's workers become the subjects of reports and of the status. What writes those is imported
+a moment after the start, which it would make longer; not later, when another version may lie on the disk.
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ import os
 
 from bicorn._native import __version__
 from bicorn.supervisor import health, memory
-from bicorn.supervisor.dump import dump
-from bicorn.supervisor.report import Subject, render
-from bicorn.supervisor.status import Server, compose, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +20,13 @@ if TYPE_CHECKING:
     from bicorn.supervisor.door import Command, Reply
     from bicorn.supervisor.handle import WorkerHandle
     from bicorn.supervisor.loop import Loop
+    from bicorn.supervisor.report import Subject
     from bicorn.supervisor.roster import Roster
     from bicorn.supervisor.stacks import Stacks
+
+
+PREPARATION_DELAY = 1.0
+"""Seconds after the start."""
 
 
 class Reporting:
@@ -38,8 +41,13 @@ class Reporting:
         self.state = ""
         self.last_reload = ""
 
+    def prepare_later(self) -> None:
+        """Has all that is needed imported once the server has started."""
+        self._loop.call_later(PREPARATION_DELAY, _prepare)
+
     def report(self, worker: WorkerHandle, cause: str, done: Callable[[], None]) -> None:
         """Puts a worker's report into the error log, in one piece, and calls back."""
+        from bicorn.supervisor.report import render
 
         def write(stacks: Stacks) -> None:
             text = render(subject_of(worker), self._board, stacks, self._loop.now())
@@ -54,6 +62,8 @@ class Reporting:
         return {"status": self._tell_status, "dump": self._dump}
 
     def _tell_status(self, reply: Reply, _words: list[str]) -> None:
+        from bicorn.supervisor.status import Server, compose, to_text
+
         server = Server(
             pid=os.getpid(),
             version=__version__,
@@ -67,11 +77,15 @@ class Reporting:
         reply(to_text(compose(server, subjects, self._board, _resident, now)))
 
     def _dump(self, reply: Reply, _words: list[str]) -> None:
+        from bicorn.supervisor.dump import dump
+
         workers = [(subject_of(worker), worker.witness) for worker in self._roster.workers]
         dump(workers, self._board, self._loop.now, reply)
 
 
 def subject_of(worker: WorkerHandle) -> Subject:
+    from bicorn.supervisor.report import Subject
+
     return Subject(
         worker.pid,
         worker.slot,
@@ -84,3 +98,7 @@ def subject_of(worker: WorkerHandle) -> Subject:
 
 def _resident(pid: int) -> int:
     return memory.used_by(pid, "rss")
+
+
+def _prepare() -> None:
+    from bicorn.supervisor import dump, inquiry, report, status  # noqa: F401 - imported to be there

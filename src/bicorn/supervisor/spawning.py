@@ -10,7 +10,7 @@ import socket
 
 from bicorn.supervisor.channel import FAILED, Channel, Message
 from bicorn.supervisor.handle import WorkerHandle
-from bicorn.supervisor.inquiry import Witness
+from bicorn.supervisor.witness import Witness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

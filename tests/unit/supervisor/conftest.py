@@ -11,9 +11,9 @@ from bicorn.config import Config
 from bicorn.supervisor.channel import Channel
 from bicorn.supervisor.generation import Generation
 from bicorn.supervisor.handle import WorkerHandle
-from bicorn.supervisor.inquiry import Witness
 from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.place import Place
+from bicorn.supervisor.witness import Witness
 
 
 @pytest.fixture

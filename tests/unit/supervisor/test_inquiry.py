@@ -10,10 +10,10 @@ import pytest
 
 from bicorn.reserved import END_MARK, TASKS_MARK
 from bicorn.supervisor import inquiry
-from bicorn.supervisor.inquiry import Witness
 from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.process import state_of
 from bicorn.supervisor.stacks import Stacks
+from bicorn.supervisor.witness import Witness
 from tests.process.apps.hanging import (
     in_a_deadlock,
     in_busy_python,
