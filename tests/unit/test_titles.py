@@ -63,10 +63,11 @@ def test_without_the_package_nothing_happens(monkeypatch: pytest.MonkeyPatch) ->
     def never() -> dict[str, int]:
         raise AssertionError("nobody looks")
 
+    before = threading.active_count()
     title = WorkerTitle(CONFIG, 1, never)
     title.show_load("serving")
     title.show("stopping")
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
 
 
 def test_a_workers_load_is_followed_while_it_serves(

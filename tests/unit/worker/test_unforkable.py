@@ -1,11 +1,8 @@
 """What was started is named, what has ended is not, and objects that lie about their type do no harm."""
 
-import _thread
 import asyncio
-import threading
-from collections.abc import Iterator
-
-import pytest
+import subprocess
+import sys
 
 from bicorn.worker.unforkable import warnings_of_import
 
@@ -26,52 +23,46 @@ class Liar:
         raise RuntimeError("working outside of request context")
 
 
-@pytest.fixture
-def release() -> Iterator[threading.Event]:
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 def told_of(kind: str) -> str:
     return "\n".join(line for line in warnings_of_import() if kind in line)
 
 
-def test_threads_that_run_are_named(release: threading.Event) -> None:
-    thread = threading.Thread(target=release.wait, name="refresher")
-    thread.start()
-    assert "'refresher'" in told_of("threads")
-    release.set()
-    thread.join()
-    assert "refresher" not in told_of("threads")
+def printed_by(*lines: str) -> str:
+    """What a process of its own prints: this one has threads of other tests."""
+    head = (
+        "import _thread, threading",
+        "from bicorn.worker.unforkable import warnings_of_import",
+        "def told(): return [line for line in warnings_of_import() if 'threads' in line]",
+        "release = threading.Event()",
+    )
+    command = [sys.executable, "-c", "\n".join((*head, *lines))]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def test_threads_that_run_are_named() -> None:
+    told = printed_by(
+        "thread = threading.Thread(target=release.wait, name='refresher')",
+        "thread.start()",
+        "print(told())",
+        "release.set()",
+        "thread.join()",
+        "print(told())",
+    )
+    assert "'refresher'" in told.splitlines()[0]
+    assert told.splitlines()[1] == "[]"
 
 
 def test_a_thread_that_python_does_not_know() -> None:
-    lock, ended = _thread.allocate_lock(), _thread.allocate_lock()
-    lock.acquire()
-    ended.acquire()
-
-    def wait() -> None:
-        lock.acquire()
-        ended.release()
-
-    _thread.start_new_thread(wait, ())
-    try:
-        assert "(of a library in C)" in told_of("threads")
-    finally:
-        lock.release()
-        ended.acquire()
-    assert "(of a library in C)" not in told_of("threads")
+    told = printed_by("_thread.start_new_thread(release.wait, ())", "print(told())")
+    assert "(of a library in C)" in told
 
 
-def test_a_long_list_is_cut(release: threading.Event) -> None:
-    threads = [threading.Thread(target=release.wait) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    assert " and 4 more: " in told_of("threads")
-    release.set()
-    for thread in threads:
-        thread.join()
+def test_a_long_list_is_cut() -> None:
+    told = printed_by(
+        "for _ in range(12): threading.Thread(target=release.wait, daemon=True).start()",
+        "print(told())",
+    )
+    assert " and 4 more: " in told
 
 
 def test_an_open_loop_is_named_by_its_type() -> None:
