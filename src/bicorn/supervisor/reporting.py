@@ -1,7 +1,7 @@
 """What the parent tells of its workers: reports in the error log, and the answers of its door.
 
-Owns how the roster's workers become the subjects of reports and of the status. What writes those is imported
-a moment after the start, which it would make longer; not later, when another version may lie on the disk.
+Owns how the roster's workers become the subjects of reports and of the status. What writes those is imported when
+somebody asks: most parents are never asked, and have less to keep in memory.
 """
 
 from __future__ import annotations
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from bicorn.supervisor.stacks import Stacks
 
 
-PREPARATION_DELAY = 1.0
-"""Seconds after the start."""
-
-
 class Reporting:
     """``last_reload`` says how the last reload ended, or is going; ``state`` is the parent's own, in a word."""
 
@@ -41,20 +37,27 @@ class Reporting:
         self.state = ""
         self.last_reload = ""
 
-    def prepare_later(self) -> None:
-        """Has all that is needed imported once the server has started."""
-        self._loop.call_later(PREPARATION_DELAY, _prepare)
-
     def report(self, worker: WorkerHandle, cause: str, done: Callable[[], None]) -> None:
-        """Puts a worker's report into the error log, in one piece, and calls back."""
-        from bicorn.supervisor.report import render
+        """Puts a worker's report into the error log, in one piece, and calls back, whatever becomes of the report."""
 
         def write(stacks: Stacks) -> None:
-            text = render(subject_of(worker), self._board, stacks, self._loop.now())
-            self._log.error(f"{worker} {cause}: its report follows\n{text.rstrip()}")
+            self._log.error(f"{worker} {cause}{self._told(worker, stacks)}")
             done()
 
-        worker.witness.ask(write)
+        try:
+            worker.witness.ask(write)
+        except Exception as error:  # noqa: BLE001 - another version may lie on the disk by now
+            self._log.error(f"{worker} {cause} (no report: {error!r})")
+            done()
+
+    def _told(self, worker: WorkerHandle, stacks: Stacks) -> str:
+        try:
+            from bicorn.supervisor.report import render
+
+            text = render(subject_of(worker), self._board, stacks, self._loop.now())
+        except Exception as error:  # noqa: BLE001 - as above
+            return f" (no report: {error!r})"
+        return f": its report follows\n{text.rstrip()}"
 
     @property
     def commands(self) -> dict[str, Command]:
@@ -98,7 +101,3 @@ def subject_of(worker: WorkerHandle) -> Subject:
 
 def _resident(pid: int) -> int:
     return memory.used_by(pid, "rss")
-
-
-def _prepare() -> None:
-    from bicorn.supervisor import dump, inquiry, report, status  # noqa: F401 - imported to be there

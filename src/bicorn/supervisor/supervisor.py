@@ -386,7 +386,6 @@ class Supervisor:
                 self.log.error(f"{self.failure}: trying again")
                 self.failure = None
             self.log.write(banner)
-            self.reporting.prepare_later()
             self.host.own(self.listeners)
             self._origin.note_ready()
             self.herald.note_ready()
