@@ -60,12 +60,13 @@ def holdings(server: Server) -> Holdings:
 def grown(before: Holdings, now: Holdings) -> list[str]:
     """What is held that was not held before. A thread more than now there may have been at the start, where one
     that followed the start was about to end."""
-    told = []
-    for (former_files, former_threads), (files, threads) in zip(before, now, strict=True):
-        more = Counter(files) - Counter(former_files)
-        told += [f"{count} of {kind}" for kind, count in more.items()]
-        told += [f"{threads} threads instead of {former_threads}"] * (threads > former_threads)
-    return told
+    more_than_before = []
+    for former, latter in zip(before, now, strict=True):
+        more = Counter(latter[0]) - Counter(former[0])
+        more_than_before += [f"{count} of {kind}" for kind, count in more.items()]
+        if latter[1] > former[1]:
+            more_than_before.append(f"{latter[1]} threads instead of {former[1]}")
+    return more_than_before
 
 
 def test_a_reload_that_fails_changes_nothing(start: Start, code: Code, interface: str) -> None:
