@@ -28,6 +28,7 @@ class Host:
         self._config = config
         self._log = log
         self.listeners: list[Listener] = []
+        """All that are bound, those of a reload on trial among them."""
         self.pid_file: PidFile | None = None
 
     def open(self, inherited: Mapping[str, list[int]]) -> list[Listener]:
@@ -48,38 +49,54 @@ class Host:
             raise
         return self.listeners
 
-    def rebind(self, config: Config, kept: Sequence[Listener]) -> list[Listener]:
-        """Binds what a new configuration asks for, as far as it is not bound already. Without ``--bind`` it stays
-        with what it had: the service manager hands its sockets over once. Raises `bicorn.errors.BindError`."""
+    def rebind(self, config: Config) -> list[Listener]:
+        """What a new configuration asks for, bound as far as it is not already. Without ``--bind`` it stays with what
+        it had: the service manager hands its sockets over once. Raises `bicorn.errors.BindError`."""
         is_default = config.origin("bind") == "default"
-        return bind_all(self._handed_over if is_default else config.bind, self._files, kept=kept)
+        addresses = self._handed_over if is_default else config.bind
+        wanted = bind_all(addresses, self._files, kept=self.listeners)
+        self.listeners = list(dict.fromkeys(self.listeners + wanted))
+        return wanted
 
-    def own(self, listeners: Sequence[Listener]) -> None:
+    def keep(self, used: Sequence[Listener]) -> None:
+        """Closes the others."""
+        close_all([listener for listener in self.listeners if listener not in used])
+        self.listeners = list(dict.fromkeys(used))
+
+    def own(self) -> None:
         """This parent serves: the files of Unix sockets that it was left by another one are its own."""
-        for listener in listeners:
+        for listener in self.listeners:
             listener.own()
+
+    def hand_over(self) -> None:
+        """The files of Unix sockets are another parent's."""
+        for listener in self.listeners:
+            listener.disown()
 
     def set_aside(self) -> None:
         """For a binary upgrade: the new parent writes the pid file. Raises `OSError` where it could not."""
         if self.pid_file is not None:
             self.pid_file.set_aside()
 
-    def restore(self, listeners: Sequence[Listener]) -> None:
+    def restore(self) -> None:
         """There is no new parent, or none any more."""
-        self.own(listeners)
+        self.own()
         if self.pid_file is not None:
             self.pid_file.restore(self._log)
 
     def disown(self) -> None:
         """In a forked child: sockets and files are the parent's."""
-        for listener in self.listeners:
-            listener.disown()
+        self.hand_over()
         if self.pid_file is not None:
             self.pid_file.disown()
 
+    def close_listeners(self) -> None:
+        """Idempotent, and nothing but closing descriptors where they were handed over."""
+        close_all(self.listeners)
+
     def close(self) -> None:
         """Idempotent, and nothing but closing descriptors in a child that has disowned."""
-        close_all(self.listeners)
+        self.close_listeners()
         if self.pid_file is not None:
             self.pid_file.remove(self._log)
 

@@ -25,7 +25,6 @@ from bicorn.supervisor.generation import Generation, require_for
 from bicorn.supervisor.handle import WorkerState
 from bicorn.supervisor.herald import Herald
 from bicorn.supervisor.host import Host
-from bicorn.supervisor.listeners import close_all
 from bicorn.supervisor.loop import Loop
 from bicorn.supervisor.reporting import Reporting
 from bicorn.supervisor.roster import Roster
@@ -94,8 +93,6 @@ class Supervisor:
         self.roster = Roster(generation, self._start, self.ending.drain)
         self.reporting = Reporting(self.loop, self.board, self.log, self.roster)
         self.door: Door | None = None
-        self.listeners = generation.listeners
-        """All that are bound, those of a reload on trial among them."""
         self.upgrade = Upgrade(self.loop, self._note_upgraded)
         self.out_of_memory = deaths.OutOfMemory()
         self.failure: ReportedFailure | WorkerStartError | None = None
@@ -187,14 +184,13 @@ class Supervisor:
             config = self._reread()
             require_for(config)
             self._require_room(config)
-            listeners = self.host.rebind(config, self.listeners)
+            listeners = self.host.rebind(config)
         except OperatorError as error:
             self._note_reload_failed(str(error))
             return
         self._generations += 1
         self.reporting.last_reload = "under way"
         self.herald.note_reload()
-        self.listeners = list(dict.fromkeys(self.listeners + listeners))
         self.roster.reload(Generation(self._generations, config, listeners))
         self._close_unused()
 
@@ -227,7 +223,7 @@ class Supervisor:
                 self.herald.successor_environment,
             )
         except OSError as error:
-            self.host.restore(self.listeners)
+            self.host.restore()
             self.log.error(f"{number.name}: no new parent can be started: {error.strerror}")
             return
         self.log.info(f"{number.name}: starting a new parent, process {self.upgrade.pid}")
@@ -270,9 +266,9 @@ class Supervisor:
         self.failure = None
         self._close_templates()
         if self._origin.serves_still:
-            self._hand_over_files()
+            self.host.hand_over()
         # As long as this process holds a listening socket, clients are connected whom nobody will answer.
-        close_all(self.listeners)
+        self.host.close_listeners()
 
     def _kill_what_is_left(self) -> None:
         if self.state is State.STOPPING and self.roster.workers:
@@ -325,7 +321,7 @@ class Supervisor:
         pid = self.signals.fork(self._let_go_in_child)
         if pid == 0:
             # Each worker is given them anew: in a template they would only keep the addresses taken.
-            close_all(self.listeners)
+            self.host.close_listeners()
         return pid
 
     def _close_templates(self) -> None:
@@ -343,8 +339,6 @@ class Supervisor:
         for sibling in self.roster.workers:
             sibling.channel.close()
             sibling.witness.abandon()
-        for listener in self.listeners:
-            listener.disown()
         self.host.disown()
         self.herald.disown()
 
@@ -386,7 +380,7 @@ class Supervisor:
                 self.log.error(f"{self.failure}: trying again")
                 self.failure = None
             self.log.write(banner)
-            self.host.own(self.listeners)
+            self.host.own()
             self._origin.note_ready()
             self.herald.note_ready()
             if self.templates is not None and self.config.daemon:
@@ -466,16 +460,14 @@ class Supervisor:
         """Closes what only generations had that are gone."""
         generations = (self.roster.current, self.roster.candidate)
         used = [one for generation in generations if generation for one in generation.listeners]
-        close_all([listener for listener in self.listeners if listener not in used])
-        self.listeners = list(dict.fromkeys(used))
-        self.host.listeners = self.listeners
+        self.host.keep(used)
         if self.templates is not None:
             self.templates.keep(generations)
 
     def _note_upgraded(self) -> None:
         self.herald.note_upgraded(self.upgrade.pid)
         # From now on the new parent answers for the files, even if this one is killed.
-        self._hand_over_files()
+        self.host.hand_over()
         self.log.info(
             f"the new parent {self.upgrade.pid} serves too: TERM to {os.getpid()} ends this one, "
             f"TERM to {self.upgrade.pid} goes back"
@@ -491,13 +483,9 @@ class Supervisor:
         self.log.error(f"{word} {self.upgrade.pid} {how}: this one goes on")
         self._held_stop = None
         self.upgrade.note_end()
-        self.host.restore(self.listeners)
+        self.host.restore()
         if was_ready:
             self.herald.note_upgraded(os.getpid())
-
-    def _hand_over_files(self) -> None:
-        for listener in self.listeners:
-            listener.disown()
 
     def _report(self, worker: WorkerHandle, cause: str, done: Callable[[], None]) -> None:
         self.reporting.report(worker, cause, done)
